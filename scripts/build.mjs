@@ -1,0 +1,14 @@
+// Builds dist/: the TypeScript compiler, then the stepped build of src/kernel (made by our own compile/).
+import { spawnSync } from 'node:child_process'
+import { chmodSync, existsSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+
+const root = fileURLToPath(new URL('..', import.meta.url))
+const tsc = fileURLToPath(new URL('../node_modules/typescript/bin/tsc', import.meta.url))
+const { status } = spawnSync(process.execPath, [tsc, '-p', `${root}tsconfig.build.json`], { stdio: 'inherit' })
+if (status !== 0) process.exit(status ?? 1)
+if (existsSync(`${root}dist/compile/build.js`)) {
+  const { buildStepped } = await import('../dist/compile/build.js')
+  await buildStepped(`${root}src/kernel`, `${root}dist/stepped/kernel`)
+}
+if (existsSync(`${root}dist/cli/main.js`)) chmodSync(`${root}dist/cli/main.js`, 0o755)

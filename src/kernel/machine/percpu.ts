@@ -1,0 +1,107 @@
+// Per-CPU data: one area per CPU, every field of every room declared here (as a kernel's link map would show it).
+// The first two lines of 16 words are written by other CPUs; everything behind them belongs to the CPU alone.
+import { struct } from './struct.ts'
+
+/** Slab caches that a machine can have. */
+export const MAX_SLAB_CACHES = 12
+/** Entries of the software TLB (a power of two). */
+export const TLB_ENTRIES = 256
+/** Words of one TLB entry: tag for reads, tag for writes, first word of the frame, the pte's frame and flags. */
+export const TLB_ENTRY_WORDS = 4
+/** Classes of locks that statistics tell apart (see `sync/lock-stat.ts`). */
+export const LOCK_CLASSES = 6
+/** Table pages that one mmu_gather batch holds before it must be given to RCU. */
+export const MMU_GATHER_BATCH = 60
+
+export const Cpu = struct({
+  // --- touched by other CPUs ---
+  context: 1, // (changes << 2) | mode; RCU's dyntick counter and the TLB's "outside" flag
+  tlbStale: 1, // bumped by whoever invalidates this TLB without an IPI
+  ipiRequests: 1, // bumped by a sender
+  ipiAcks: 1, // requests answered so far
+  flushLock: 1, // guards the four words below: what others want this TLB to forget
+  flushMm: 1,
+  flushStart: 1,
+  flushEnd: 1,
+  flushAll: 1,
+  lineA: 7,
+  waitNext: 1, // this CPU as a waiter of one rwsem (FIFO)
+  waitKind: 1,
+  waitGranted: 1, // futex word
+  lineB: 13,
+  // --- this CPU's own ---
+  irqOff: 1, // nesting of irqSave
+  tlbSeen: 1, // value of tlbStale that the TLB reflects
+  currentMm: 1,
+  out0: 1, // second results of the last call
+  out1: 1,
+  out2: 1,
+  out3: 1,
+  // the page fault in progress (struct vm_fault)
+  vmfMm: 1,
+  vmfVma: 1,
+  vmfVpn: 1,
+  vmfFlags: 1,
+  vmfPmd: 1,
+  vmfPte: 1,
+  vmfPtl: 1,
+  vmfOrigPte: 1,
+  vmfPage: 1,
+  vmfSeq: 1,
+  faultAddress: 1, // virtual page number of the last SIGSEGV or SIGBUS
+  // page allocator
+  pcpHead: 1,
+  pcpCount: 1,
+  pcpTableHead: 1,
+  // RCU
+  rcuNesting: 1,
+  rcuNextHead: 1, // callbacks without a grace period yet
+  rcuNextTail: 1,
+  rcuWaitHead: 1, // callbacks waiting for rcuWaitSeq
+  rcuWaitTail: 1,
+  rcuWaitSeq: 1,
+  rcuCallbacks: 1, // queued on this CPU and not yet run
+  // slabs: head of the free list and its length, for each cache
+  slabHead: MAX_SLAB_CACHES,
+  slabCount: MAX_SLAB_CACHES,
+  slabInUse: MAX_SLAB_CACHES, // allocated less freed here: may be negative; the sum over CPUs counts
+  // mmu_gather (one munmap, madvise or exit at a time)
+  gatherMm: 1,
+  gatherStart: 1,
+  gatherEnd: 1,
+  gatherFreedTables: 1,
+  gatherPages: 1, // chain of pages to free after the flush
+  gatherTables: 1, // batch page being filled
+  gatherCount: 1,
+  // maple state
+  masTree: 1,
+  masIndex: 1,
+  masLast: 1,
+  masNode: 1,
+  masMin: 1,
+  masMax: 1,
+  masOffset: 1,
+  masSpare: 24, // preallocated nodes and the scratch of a store
+  masSpareCount: 1,
+  // counters (never reset; read at quiescence)
+  statFaults: 1,
+  statMajorFaults: 1,
+  statFaultRetries: 1,
+  statFaultFallbacks: 1,
+  statShootdowns: 1,
+  statIpisSent: 1,
+  statIpisReceived: 1,
+  statTlbMisses: 1,
+  statTlbFullFlushes: 1,
+  statRcuCallbacks: 1,
+  statGracePeriods: 1,
+  statLockWaits: LOCK_CLASSES, // contended acquisitions by class of lock
+  statLockWaitTime: LOCK_CLASSES, // microseconds, while lock statistics are on
+  statLockHoldTime: LOCK_CLASSES,
+  random: 1,
+  pad: 16,
+  tlb: TLB_ENTRIES * TLB_ENTRY_WORDS,
+})
+
+/** Words from one CPU's area to the next: whole cache lines. */
+export const CPU_STRIDE = (Cpu.size + 15) & ~15
