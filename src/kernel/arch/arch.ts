@@ -9,7 +9,7 @@ export interface Arch {
   readonly name: string
   /** log2 of the page size in bytes. */
   readonly pageShift: number
-  /** log2 of the entries of the lowest table, then of each level above it up to the PGD (2 to 5 numbers). */
+  /** log2 of the entries of a PTE table, then of each level above it up to the PGD: 2 to 5 numbers. */
   readonly levelBits: readonly number[]
   /** Words of one PTE table, including what the hardware keeps beside the entries (hash slots). */
   readonly pteTableWords: number
@@ -17,44 +17,52 @@ export interface Arch {
   readonly pteFragments: number
   /** Whether tables above the PTE level are whole pages (else they come from slabs of their own size). */
   readonly upperTablesArePages: boolean
-  /** How other CPUs' TLBs are invalidated. */
+  /** How other CPUs' TLBs are invalidated: a value of `Invalidate`. */
   readonly invalidate: number
-  /** First page behind user space, in pages; bits of user virtual addresses. */
+  /** Bits of a user virtual address. */
   readonly userAddressBits: number
 }
 
-/** Bytes of one page-table entry: two words, of which the low one carries frame number and flags. */
+/** Words of one page-table entry: 8 bytes, of which the low word carries frame number and flags. */
 export const ENTRY_WORDS = 2
 
 export let PAGE_SHIFT = 12
 /** Words of a page. */
 export let PAGE_WORDS = 1024
-/** Entries of a PTE table. */
+/** Entries of one table of each level; 1 for a level that the architecture lacks (it is folded into the one above). */
 export let PTRS_PER_PTE = 512
-/** log2 of the pages that one PMD, PUD, P4D, PGD entry covers; levels that an architecture lacks are folded into the PGD. */
-export let PMD_SHIFT = 9
-export let PUD_SHIFT = 18
-export let PGD_SHIFT = 27
 export let PTRS_PER_PMD = 512
 export let PTRS_PER_PUD = 512
+export let PTRS_PER_P4D = 1
 export let PTRS_PER_PGD = 512
+/** log2 of the pages that one entry of each level covers. */
+export let PMD_SHIFT = 9
+export let PUD_SHIFT = 18
+export let P4D_SHIFT = 27
+export let PGDIR_SHIFT = 27
 export let PTE_TABLE_WORDS = 1024
 export let PTE_FRAGMENTS = 1
 export let UPPER_TABLES_ARE_PAGES = true
 export let INVALIDATE = 0
 
-/** Binds this thread to `arch`. Four levels are bound here; 3 and 5 fold or add one in `pagetable/levels.ts`. */
+/** Binds this thread to `arch`. */
 export function bindArch(arch: Arch): void {
-  const [pte = 0, pmd = 0, pud = 0, pgd = 0] = arch.levelBits
+  const bits = arch.levelBits
+  const levels = bits.length
+  const pmd = levels >= 3 ? bits[1]! : 0
+  const pud = levels >= 4 ? bits[2]! : 0
+  const p4d = levels >= 5 ? bits[3]! : 0
   PAGE_SHIFT = arch.pageShift
   PAGE_WORDS = 1 << (arch.pageShift - 2)
-  PTRS_PER_PTE = 1 << pte
+  PTRS_PER_PTE = 1 << bits[0]!
   PTRS_PER_PMD = 1 << pmd
   PTRS_PER_PUD = 1 << pud
-  PTRS_PER_PGD = 1 << pgd
-  PMD_SHIFT = pte
-  PUD_SHIFT = pte + pmd
-  PGD_SHIFT = pte + pmd + pud
+  PTRS_PER_P4D = 1 << p4d
+  PTRS_PER_PGD = 1 << bits[levels - 1]!
+  PMD_SHIFT = bits[0]!
+  PUD_SHIFT = PMD_SHIFT + pmd
+  P4D_SHIFT = PUD_SHIFT + pud
+  PGDIR_SHIFT = P4D_SHIFT + p4d
   PTE_TABLE_WORDS = arch.pteTableWords
   PTE_FRAGMENTS = arch.pteFragments
   UPPER_TABLES_ARE_PAGES = arch.upperTablesArePages

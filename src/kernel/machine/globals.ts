@@ -29,6 +29,7 @@ const fields = struct({
   windows: MAX_WINDOWS, // the top bits of each window's real page numbers
   mmapBase: 1, // top-down placement starts below this page
   mmapMinPage: 1,
+  maxMapCount: 1,
   taskSize: 1, // first page behind user space
   // page allocator; zoneLock
   zoneLock: 1,

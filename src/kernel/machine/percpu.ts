@@ -10,8 +10,8 @@ export const TLB_ENTRIES = 256
 export const TLB_ENTRY_WORDS = 4
 /** Classes of locks that statistics tell apart (see `sync/lock-stat.ts`). */
 export const LOCK_CLASSES = 6
-/** Table pages that one mmu_gather batch holds before it must be given to RCU. */
-export const MMU_GATHER_BATCH = 60
+/** Pages that an mmu_gather holds before it needs a batch. */
+export const MMU_GATHER_INLINE = 8
 
 export const Cpu = struct({
   // --- touched by other CPUs ---
@@ -69,10 +69,22 @@ export const Cpu = struct({
   gatherMm: 1,
   gatherStart: 1,
   gatherEnd: 1,
-  gatherFreedTables: 1,
-  gatherPages: 1, // chain of pages to free after the flush
-  gatherTables: 1, // batch page being filled
-  gatherCount: 1,
+  gatherCount: 1, // pages in the inline array
+  gatherPages: MMU_GATHER_INLINE,
+  gatherBatch: 1, // full batches of further pages, and the one being filled in front
+  gatherBatches: 1,
+  gatherTables: 1, // batch of tables being filled
+  // a merge being decided (struct vma_merge_struct)
+  vmgMm: 1,
+  vmgStart: 1,
+  vmgEnd: 1,
+  vmgFlags: 1,
+  vmgPgoff: 1,
+  vmgFile: 1,
+  vmgAnonVma: 1,
+  vmgPrev: 1,
+  vmgNext: 1,
+  vmgSource: 1, // the VMA that the range is, or is copied from; 0 for a new one
   // maple state
   masTree: 1,
   masIndex: 1,

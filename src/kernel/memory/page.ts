@@ -1,7 +1,7 @@
 // struct page: one per frame. As in Linux, fields lie over each other: `lru`, `rcu_head` and the free list share two
 // words, and what is `mapping` for data is the mm of a page table. That overlay is the subject of some of the bugs.
 
-import { PAGE_WORDS } from '../arch/arch.ts'
+import { PAGE_SHIFT } from '../arch/arch.ts'
 import { Global } from '../machine/globals.ts'
 import { load, store } from '../machine/instructions.ts'
 import { struct } from '../machine/struct.ts'
@@ -27,6 +27,9 @@ export const Page = struct({
   refcount: 1,
 })
 
+/** log2 of the words of a struct page. */
+export const PAGE_STRUCT_SHIFT = 31 - Math.clz32(Page.size)
+
 /** Bits of `flags`. */
 export const PageFlag = Object.freeze({
   buddy: 1,
@@ -45,17 +48,17 @@ export const PageFlag = Object.freeze({
 
 /** The struct page of frame `pfn`. */
 export function pfnToPage(pfn: number): number {
-  return load(Global.pages) + pfn * Page.size
+  return load(Global.pages) + (pfn << PAGE_STRUCT_SHIFT)
 }
 
 /** The frame number of the struct page at `page`. */
 export function pageToPfn(page: number): number {
-  return ((page - load(Global.pages)) / Page.size) | 0
+  return (page - load(Global.pages)) >> PAGE_STRUCT_SHIFT
 }
 
 /** The first word of frame `pfn`. */
 export function pfnToVirt(pfn: number): number {
-  return load(Global.frames) + pfn * PAGE_WORDS
+  return load(Global.frames) + (pfn << (PAGE_SHIFT - 2))
 }
 
 /** The first word of the frame whose struct page is at `page`. */
@@ -65,7 +68,7 @@ export function pageToVirt(page: number): number {
 
 /** The struct page of the frame that holds word `p`. */
 export function virtToPage(p: number): number {
-  return pfnToPage(((p - load(Global.frames)) / PAGE_WORDS) | 0)
+  return pfnToPage((p - load(Global.frames)) >> (PAGE_SHIFT - 2))
 }
 
 /** Clears what an allocation must find clear and sets the reference count to one. */

@@ -24,6 +24,12 @@ export const Cache = Object.freeze({
   gatherBatch: 9,
 })
 
+/**
+ * Offset of the rcu_head that every object has in front of it (next to its free-list link and generation), for objects
+ * that late readers may still look at.
+ */
+export const SLAB_RCU_HEAD = -4
+
 const CPU_BATCH = 16
 const CPU_HIGH = 48
 

@@ -1,0 +1,61 @@
+// The interface of a locking design: what the memory manager asks of it, and nothing about any one of them. A design is
+// a frozen table of these functions in a file of its own; every call of the manager goes through `design`.
+// Rules: functions only, numbers only; a function may sleep only where that is said. `mm` is a struct mm_struct, `vma` a
+// struct vm_area_struct, `vpn` a virtual page number; see `fault/fault.ts` for fault flags and results.
+
+/** How page faults and the writers of an address space keep out of each other's way. */
+export interface Design {
+  /** The name on the command line. */
+  readonly name: string
+
+  /**
+   * Handles a page fault. The CPU is in the kernel and holds nothing; may sleep. Finds the VMA, checks access
+   * (`checkAccess`), calls `handleMmFault` under whatever protects it, and falls back as it likes.
+   * @param access read, write or fetch: a value of `Access`
+   * @returns 0 when the access should be tried again, else bits of `VmFault`
+   */
+  handleFault(mm: number, vpn: number, access: number): number
+
+  /**
+   * Drops what `handleFault` holds on `vma`, because the fault is going to sleep for I/O or cannot go on without more
+   * protection. `flags` are those that `handleMmFault` was given. The fault then returns `VmFault.retry`.
+   */
+  releaseFault(mm: number, vma: number, flags: number): void
+
+  /**
+   * Maps and locks the entry that a fault will change, and makes sure that the fault is still valid: called by every fault
+   * handler before it installs anything. Most designs use `pteOffsetMapLock`.
+   * @returns as `pteOffsetMapLock`: the entry, the lock in the CPU's `out1`; 0 when the access must be tried again
+   */
+  pteMapLock(mm: number, vma: number, pmd: number, vpn: number): number
+
+  /** A new mm is being set up: nobody else sees it. */
+  mmInit(mm: number): void
+
+  /** mmap_lock has just been taken for writing. */
+  mmapWriteLocked(mm: number): void
+  /** mmap_lock is about to be released or downgraded by its writer. */
+  mmapWriteUnlocking(mm: number): void
+
+  /** A VMA has been allocated; nobody else sees it, except that its memory may have been a VMA before. */
+  vmaInit(vma: number): void
+  /** The VMA's fields are complete; it is about to be stored into the tree. mmap_lock is held for writing. */
+  vmaAttach(vma: number): void
+  /**
+   * The VMA in the tree is about to change or to go. When this returns no fault uses it, and none will until the writer
+   * releases mmap_lock. mmap_lock is held for writing; may sleep.
+   */
+  vmaStartWrite(vma: number): void
+  /** The VMA has been taken out of the tree, after `vmaStartWrite`. When this returns no reader is left; may sleep. */
+  vmaDetach(vma: number): void
+  /** The VMA's memory goes back to its slab, at once or after whatever grace period the design's lookups need. */
+  vmaFree(vma: number): void
+}
+
+/** The design of the machine that this thread is bound to. */
+export let design: Design
+
+/** Binds this thread to `chosen`. */
+export function bindDesign(chosen: Design): void {
+  design = chosen
+}

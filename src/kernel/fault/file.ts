@@ -1,0 +1,127 @@
+// Faults on file mappings: through the page cache, over a disk that may be slow. A fault that has to wait for the disk
+// gives up what it holds first and is repeated (VM_FAULT_RETRY), so that nobody stalls behind its I/O.
+import { PAGE_WORDS } from '../arch/arch.ts'
+import { design } from '../design/design.ts'
+import { atomicOr, copyPage, load, readOnce, store, thisCpu } from '../machine/instructions.ts'
+import { Cpu } from '../machine/percpu.ts'
+import { addMmCounter, Rss } from '../memory/mm.ts'
+import { Page, PageFlag, pageToPfn, pageToVirt } from '../memory/page.ts'
+import { allocPage } from '../memory/page-alloc.ts'
+import {
+  File,
+  filemapAddPage,
+  filemapGetPage,
+  fileRss,
+  getFile,
+  pageUptodate,
+  putFile,
+  readPage,
+  waitOnPageLocked,
+} from '../memory/page-cache.ts'
+import { addNewAnonRmap, dupRmap, putPage } from '../memory/rmap.ts'
+import { pfnPte, pteNone, ptepGet, setPte } from '../pagetable/entries.ts'
+import { pteUnmapUnlock } from '../pagetable/pte-offset-map.ts'
+import { linearPageIndex, Vm, Vma } from '../vma/vma.ts'
+import { pteFlags, vmfAnonPrepare, writableFlags } from './anonymous.ts'
+import { FaultFlag, VmFault } from './fault.ts'
+
+/** do_fault: the entry was none and the VMA maps a file. Returns bits of `VmFault`. */
+export function doFileFault(mm: number, vma: number, vpn: number, pmd: number, flags: number): number {
+  const vmFlags = load(vma + Vma.flags)
+  const file = load(vma + Vma.file)
+  const index = linearPageIndex(vma, vpn)
+  const privateWrite = (flags & FaultFlag.write) !== 0 && (vmFlags & Vm.shared) === 0
+  if (privateWrite) {
+    const prepared = vmfAnonPrepare(mm, vma, flags)
+    if (prepared !== 0) return prepared
+  }
+  if (index < 0 || index >= readOnce(file + File.pages)) return VmFault.sigbus
+  let page = filemapGetPage(file, index)
+  let result = 0
+  if (page === 0 || !pageUptodate(page)) {
+    const fetched = fetchPage(mm, vma, file, index, page, flags)
+    if (fetched <= 0) return -fetched
+    page = fetched
+    result = VmFault.major
+  }
+  return result | (privateWrite ? installCopy(mm, vma, vpn, pmd, page) : installShared(mm, vma, vpn, pmd, page, flags))
+}
+
+/**
+ * Brings the page into the cache: `page` is what is there, being read by somebody else, or 0. Returns the page, up to date
+ * and with a reference; or a result of the fault, negated, when it is over (retry, out of memory).
+ */
+function fetchPage(mm: number, vma: number, file: number, index: number, page: number, flags: number): number {
+  const slow = load(file + File.disk) !== 0 || page !== 0
+  const mayDrop = slow && (flags & FaultFlag.allowRetry) !== 0 && (flags & FaultFlag.tried) === 0
+  // From here on the VMA may go, the file with it: the page, or this reference, keeps what we use.
+  getFile(file)
+  if (mayDrop) design.releaseFault(mm, vma, flags)
+  store(thisCpu() + Cpu.statMajorFaults, load(thisCpu() + Cpu.statMajorFaults) + 1)
+  let got = page
+  let mine = false
+  if (got === 0) {
+    got = filemapAddPage(file, index)
+    mine = load(thisCpu() + Cpu.out0) !== 0
+  }
+  if (got !== 0 && !pageUptodate(got)) {
+    if (mine) readPage(file, got)
+    else waitOnPageLocked(got)
+  }
+  let answer = got
+  if (got === 0) answer = mayDrop ? -VmFault.retry : -VmFault.oom
+  else if (mayDrop) {
+    putPage(got)
+    answer = -(VmFault.retry | VmFault.major)
+  }
+  putFile(file)
+  return answer
+}
+
+/** do_cow_fault: a private write gets its own copy of the file's page at once. Takes over the reference to `page`. */
+function installCopy(mm: number, vma: number, vpn: number, pmd: number, page: number): number {
+  const copy = allocPage(0)
+  if (copy === 0) {
+    putPage(page)
+    return VmFault.oom
+  }
+  copyPage(pageToVirt(copy), pageToVirt(page), PAGE_WORDS)
+  putPage(page)
+  const ptep = design.pteMapLock(mm, vma, pmd, vpn)
+  if (ptep === 0) {
+    putPage(copy)
+    return 0
+  }
+  const ptl = load(thisCpu() + Cpu.out1)
+  const mine = pteNone(ptepGet(ptep))
+  if (mine) {
+    addNewAnonRmap(copy, readOnce(vma + Vma.anonVma), linearPageIndex(vma, vpn))
+    addMmCounter(mm, Rss.anon, 1)
+    setPte(ptep, pfnPte(pageToPfn(copy), writableFlags(load(vma + Vma.flags))))
+  }
+  pteUnmapUnlock(ptep, ptl)
+  if (!mine) putPage(copy)
+  return 0
+}
+
+/** do_read_fault and do_shared_fault: maps the file's own page. Takes over the reference to `page`. */
+function installShared(mm: number, vma: number, vpn: number, pmd: number, page: number, flags: number): number {
+  const vmFlags = load(vma + Vma.flags)
+  const ptep = design.pteMapLock(mm, vma, pmd, vpn)
+  if (ptep === 0) {
+    putPage(page)
+    return 0
+  }
+  const ptl = load(thisCpu() + Cpu.out1)
+  const mine = pteNone(ptepGet(ptep))
+  if (mine) {
+    const writes = (flags & FaultFlag.write) !== 0
+    if (writes) atomicOr(page + Page.flags, PageFlag.dirty)
+    dupRmap(page)
+    addMmCounter(mm, fileRss(load(vma + Vma.file)), 1)
+    setPte(ptep, pfnPte(pageToPfn(page), writes ? writableFlags(vmFlags) : pteFlags(vmFlags)))
+  }
+  pteUnmapUnlock(ptep, ptl)
+  if (!mine) putPage(page)
+  return 0
+}

@@ -1,0 +1,87 @@
+// struct mm_struct: one address space. The VMAs hang off `tree`, the page tables off `pgd`.
+
+import { Global } from '../machine/globals.ts'
+import { atomicAdd, load, readOnce, smpProcessorId, store, writeOnce } from '../machine/instructions.ts'
+import { struct } from '../machine/struct.ts'
+import { Rwsem } from '../sync/rwsem.ts'
+import { Cache, kmemCacheFree } from './slab.ts'
+
+/** Words of a CPU mask: one bit per CPU, up to 1024. */
+export const CPUMASK_WORDS = 32
+
+/**
+ * `mapCount`, `totalVm` (pages), `brk` (pages), `tree`: written under mmap_lock for writing. `tableWords`: atomic.
+ * `rss`: four words per CPU follow the structure, each written by its CPU alone.
+ */
+export const Mm = struct({
+  pgd: 1,
+  pageTableLock: 1,
+  mmapLock: Rwsem.size,
+  mmLockSeq: 1, // vma-lock: a VMA whose lockSeq equals this is write-locked
+  mmSeq: 1, // speculative: odd while a writer works
+  writerWait: 1, // futex word of the one writer that waits for a VMA's readers
+  designWord: 1,
+  users: 1, // mm_users: whoever runs it or reads it
+  count: 1, // mm_count: keeps the structure itself
+
+  id: 1,
+  tree: 4, // struct MapleTree
+  mapCount: 1,
+  totalVm: 1,
+  startBrk: 1,
+  brk: 1, // the page behind the heap
+  brkUnused: 1, // bytes of its last page behind the break
+  mmapBase: 1,
+  exiting: 1,
+  pteFragment: 1, // next unused fragment of the current table page; pageTableLock
+  tableWords: 1, // words of page tables in use
+  tablePeak: 1,
+  tlbFlushPending: 1,
+  lockHeldSince: 1, // statistics
+  cpuMask: CPUMASK_WORDS,
+  rss: 0,
+})
+
+/** Kinds of resident pages, as indices into a CPU's `rss` words. */
+export const Rss = Object.freeze({ anon: 0, file: 1, shmem: 2, swap: 3 })
+const RSS_WORDS = 4
+
+/** Words of an mm on a machine of `cpus` CPUs. */
+export function mmWords(cpus: number): number {
+  return Mm.size + cpus * RSS_WORDS
+}
+
+/** add_mm_counter: counts `delta` pages of kind `member` (see `Rss`). */
+export function addMmCounter(mm: number, member: number, delta: number): void {
+  const p = mm + Mm.rss + smpProcessorId() * RSS_WORDS + member
+  writeOnce(p, load(p) + delta)
+}
+
+/** get_mm_counter: pages of kind `member`; exact only while no CPU faults or unmaps. */
+export function getMmCounter(mm: number, member: number): number {
+  let pages = 0
+  const cpus = load(Global.nrCpus)
+  for (let i = 0; i < cpus; i++) pages += readOnce(mm + Mm.rss + i * RSS_WORDS + member)
+  return pages
+}
+
+/** Counts `words` more (or fewer) words of page tables (mm_inc_nr_ptes and the like). */
+export function addTableWords(mm: number, words: number): void {
+  const now = atomicAdd(mm + Mm.tableWords, words)
+  if (words > 0 && now > load(mm + Mm.tablePeak)) store(mm + Mm.tablePeak, now)
+}
+
+/** Whether CPU `number` is in the mask at `mask`. */
+export function cpumaskTest(mask: number, number: number): boolean {
+  return (readOnce(mask + (number >> 5)) & (1 << (number & 31))) !== 0
+}
+
+/** mmgrab: keeps the structure (not the address space) of an mm that is alive now. */
+export function mmGrab(mm: number): void {
+  atomicAdd(mm + Mm.count, 1)
+}
+
+/** mmdrop: lets it go; the last one frees the structure. */
+export function mmDrop(mm: number): void {
+  if (atomicAdd(mm + Mm.count, -1) === 0) kmemCacheFree(Cache.mm, mm)
+}

@@ -1,0 +1,104 @@
+// The levels above the PTE tables: offsets, and allocation of missing tables. A level that an architecture lacks is
+// folded as in Linux: its offset function returns the slot of the level above. Addresses are virtual page numbers; the
+// top bits of one lie in the machine's window table (see `arch/windows.ts`).
+import {
+  ENTRY_WORDS,
+  P4D_SHIFT,
+  PGDIR_SHIFT,
+  PMD_SHIFT,
+  PTRS_PER_P4D,
+  PTRS_PER_PGD,
+  PTRS_PER_PMD,
+  PTRS_PER_PTE,
+  PTRS_PER_PUD,
+  PUD_SHIFT,
+} from '../arch/arch.ts'
+import { WINDOW_SHIFT } from '../arch/windows.ts'
+import { Global } from '../machine/globals.ts'
+import { load, rcuAssignPointer, readOnce } from '../machine/instructions.ts'
+import { Mm } from '../memory/mm.ts'
+import { spinLock, spinUnlock } from '../sync/spinlock.ts'
+import { Upper, upperIsTable, upperNone, upperTable } from './entries.ts'
+import { Level, tableAlloc, tableFree } from './table-alloc.ts'
+
+/** Index into a table whose entries cover 2^`shift` pages each, for the real page number that `vpn` stands for. */
+export function tableIndex(vpn: number, shift: number, entries: number): number {
+  if (shift + 31 - Math.clz32(entries) <= WINDOW_SHIFT) return (vpn >>> shift) & (entries - 1)
+  const top = load(Global.windows + (vpn >>> WINDOW_SHIFT))
+  if (shift >= WINDOW_SHIFT) return (top >>> (shift - WINDOW_SHIFT)) & (entries - 1)
+  return ((top << (WINDOW_SHIFT - shift)) | ((vpn & ((1 << WINDOW_SHIFT) - 1)) >>> shift)) & (entries - 1)
+}
+
+/** pgd_offset: the PGD slot of page `vpn`. */
+export function pgdOffset(mm: number, vpn: number): number {
+  return load(mm + Mm.pgd) + tableIndex(vpn, PGDIR_SHIFT, PTRS_PER_PGD) * ENTRY_WORDS
+}
+
+/** p4d_offset: the slot below `pgd`, or 0 when there is no table. */
+export function p4dOffset(pgd: number, vpn: number): number {
+  return PTRS_PER_P4D === 1 ? pgd : below(pgd, vpn, P4D_SHIFT, PTRS_PER_P4D)
+}
+
+/** pud_offset. */
+export function pudOffset(p4d: number, vpn: number): number {
+  return PTRS_PER_PUD === 1 ? p4d : below(p4d, vpn, PUD_SHIFT, PTRS_PER_PUD)
+}
+
+/** pmd_offset. */
+export function pmdOffset(pud: number, vpn: number): number {
+  return PTRS_PER_PMD === 1 ? pud : below(pud, vpn, PMD_SHIFT, PTRS_PER_PMD)
+}
+
+/** Index of page `vpn` in its PTE table. */
+export function pteIndex(vpn: number): number {
+  return vpn & (PTRS_PER_PTE - 1)
+}
+
+function below(slot: number, vpn: number, shift: number, entries: number): number {
+  const entry = readOnce(slot)
+  if (!upperIsTable(entry)) return 0
+  return upperTable(entry) + tableIndex(vpn, shift, entries) * ENTRY_WORDS
+}
+
+/** Walks to the PMD slot of page `vpn` without allocating. Returns 0 where an upper table is missing (mm_find_pmd). */
+export function findPmd(mm: number, vpn: number): number {
+  const p4d = p4dOffset(pgdOffset(mm, vpn), vpn)
+  if (p4d === 0) return 0
+  const pud = pudOffset(p4d, vpn)
+  if (pud === 0) return 0
+  return pmdOffset(pud, vpn)
+}
+
+/**
+ * Walks to the PMD slot of page `vpn`, allocating missing tables (p4d_alloc, pud_alloc, pmd_alloc). Returns 0 without
+ * memory. The caller holds mmap_lock or the VMA's lock: otherwise a table could be put where munmap has just cleaned up.
+ */
+export function pmdAlloc(mm: number, vpn: number): number {
+  let slot = pgdOffset(mm, vpn)
+  if (PTRS_PER_P4D !== 1) slot = descend(mm, slot, vpn, P4D_SHIFT, PTRS_PER_P4D, Level.p4d)
+  if (slot !== 0 && PTRS_PER_PUD !== 1) slot = descend(mm, slot, vpn, PUD_SHIFT, PTRS_PER_PUD, Level.pud)
+  if (slot !== 0 && PTRS_PER_PMD !== 1) slot = descend(mm, slot, vpn, PMD_SHIFT, PTRS_PER_PMD, Level.pmd)
+  return slot
+}
+
+function descend(mm: number, slot: number, vpn: number, shift: number, entries: number, level: number): number {
+  if (upperNone(readOnce(slot)) && upperPopulate(mm, slot, level) !== 0) return 0
+  return below(slot, vpn, shift, entries)
+}
+
+/** Puts a fresh table of `level` into the upper slot unless someone else did. Returns 0, or 1 without memory. */
+function upperPopulate(mm: number, slot: number, level: number): number {
+  const table = tableAlloc(mm, level)
+  if (table === 0) return 1
+  spinLock(mm + Mm.pageTableLock)
+  const theirs = !upperNone(readOnce(slot))
+  if (!theirs) rcuAssignPointer(slot, table | Upper.present)
+  spinUnlock(mm + Mm.pageTableLock)
+  if (theirs) tableFree(mm, table, level)
+  return 0
+}
+
+/** pte_alloc: makes sure that the PMD slot has (or had) a PTE table. Returns 0, or 1 without memory. */
+export function pteAlloc(mm: number, pmd: number): number {
+  return upperNone(readOnce(pmd)) ? upperPopulate(mm, pmd, Level.pte) : 0
+}

@@ -1,0 +1,71 @@
+// move_page_tables: moves the entries of a range to another place of the same address space, for mremap. The old range is
+// flushed before the page-table locks are dropped: from then on someone else may free the pages under their new address,
+// flushing only that (CVE-2018-18281).
+import { ENTRY_WORDS, PMD_SHIFT } from '../arch/arch.ts'
+import { load, readOnce, thisCpu } from '../machine/instructions.ts'
+import { Cpu } from '../machine/percpu.ts'
+import { spinLock, spinUnlock } from '../sync/spinlock.ts'
+import { ptepGetAndClear, setPte } from './entries.ts'
+import { findPmd, pmdAlloc, pteAlloc } from './levels.ts'
+import { pteOffsetMapLock, pteOffsetMapRwNolock, pteUnmap, pteUnmapUnlock } from './pte-offset-map.ts'
+import { flushTlbMmRange } from './tlb-flush.ts'
+
+/** How many pages from `vpn` on, at most `left`, stay within one PMD entry at both places. */
+function extent(vpn: number, target: number, left: number): number {
+  const span = 1 << PMD_SHIFT
+  const here = span - (vpn & (span - 1))
+  const there = span - (target & (span - 1))
+  return Math.min(here, there, left)
+}
+
+/** Makes sure that every table that the move needs at `target` is there. Returns 0, or 1 without memory. */
+export function movePrepare(mm: number, from: number, pages: number, target: number): number {
+  for (let done = 0; done < pages; ) {
+    const count = extent(from + done, target + done, pages - done)
+    if (findPmd(mm, from + done) !== 0) {
+      const pmd = pmdAlloc(mm, target + done)
+      if (pmd === 0 || pteAlloc(mm, pmd) !== 0) return 1
+    }
+    done += count
+  }
+  return 0
+}
+
+/**
+ * Moves the entries of `pages` pages at `from` to `target`, after `movePrepare`. mmap_lock is held for writing and both
+ * VMAs are write-locked, so that no fault is on either range.
+ */
+export function movePageTables(mm: number, from: number, pages: number, target: number): void {
+  for (let done = 0; done < pages; ) {
+    const count = extent(from + done, target + done, pages - done)
+    const oldPmd = findPmd(mm, from + done)
+    const newPmd = findPmd(mm, target + done)
+    if (oldPmd !== 0 && newPmd !== 0) movePtes(mm, oldPmd, from + done, newPmd, target + done, count)
+    done += count
+  }
+}
+
+function movePtes(mm: number, oldPmd: number, from: number, newPmd: number, target: number, count: number): void {
+  const oldPte = pteOffsetMapLock(oldPmd, from)
+  if (oldPte === 0) return
+  const cpu = thisCpu()
+  const oldPtl = load(cpu + Cpu.out1)
+  const newPte = pteOffsetMapRwNolock(newPmd, target)
+  if (newPte === 0) {
+    pteUnmapUnlock(oldPte, oldPtl)
+    return
+  }
+  // Tables that share a page share its lock: it must not be taken twice.
+  const newPtl = load(cpu + Cpu.out1)
+  if (newPtl !== oldPtl) spinLock(newPtl)
+  let moved = 0
+  for (let i = 0; i < count; i++) {
+    if (readOnce(oldPte + i * ENTRY_WORDS) === 0) continue
+    setPte(newPte + i * ENTRY_WORDS, ptepGetAndClear(oldPte + i * ENTRY_WORDS))
+    moved = 1
+  }
+  if (moved !== 0) flushTlbMmRange(mm, from, from + count)
+  if (newPtl !== oldPtl) spinUnlock(newPtl)
+  pteUnmap(newPte)
+  pteUnmapUnlock(oldPte, oldPtl)
+}

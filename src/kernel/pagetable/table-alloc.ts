@@ -1,0 +1,121 @@
+// Allocation of page tables: whole pages, slabs of a level's size, or (powerpc) fragments of a page handed out one after
+// the other. A fragment is never handed out twice, so a page dies when all its fragments have been freed.
+import {
+  ENTRY_WORDS,
+  PAGE_WORDS,
+  PTE_FRAGMENTS,
+  PTE_TABLE_WORDS,
+  PTRS_PER_P4D,
+  PTRS_PER_PGD,
+  PTRS_PER_PMD,
+  PTRS_PER_PUD,
+  UPPER_TABLES_ARE_PAGES,
+} from '../arch/arch.ts'
+import { atomicAdd, atomicAnd, load, store, writeOnce, zeroPage } from '../machine/instructions.ts'
+import { addTableWords, Mm } from '../memory/mm.ts'
+import { Page, PageFlag, pageToVirt, virtToPage } from '../memory/page.ts'
+import { allocPage, freePage } from '../memory/page-alloc.ts'
+import { Cache, kmemCacheAlloc, kmemCacheFree } from '../memory/slab.ts'
+import { callRcu } from '../sync/rcu.ts'
+import { RcuFunc } from '../sync/rcu-func.ts'
+import { refcountDecAndTest } from '../sync/refcount.ts'
+import { spinLock, spinUnlock } from '../sync/spinlock.ts'
+
+/** Levels of tables. */
+export const Level = Object.freeze({ pte: 1, pmd: 2, pud: 3, p4d: 4, pgd: 5 })
+
+/** Words of a table of `level`. */
+export function tableWords(level: number): number {
+  if (level === Level.pte) return PTE_TABLE_WORDS
+  if (UPPER_TABLES_ARE_PAGES) return PAGE_WORDS
+  const entries =
+    level === Level.pmd ? PTRS_PER_PMD : level === Level.pud ? PTRS_PER_PUD : level === Level.p4d ? PTRS_PER_P4D : PTRS_PER_PGD
+  return entries * ENTRY_WORDS
+}
+
+function tableCache(level: number): number {
+  return level === Level.pmd ? Cache.tablePmd : level === Level.pud ? Cache.tablePud : Cache.tablePgd
+}
+
+/** Allocates an empty table of `level` for `mm`. Returns its first word, or 0. */
+export function tableAlloc(mm: number, level: number): number {
+  const words = tableWords(level)
+  let table = 0
+  if (level === Level.pte && PTE_FRAGMENTS > 1) table = pteFragmentAlloc(mm)
+  else if (level === Level.pte || UPPER_TABLES_ARE_PAGES) {
+    const page = allocPage(PageFlag.table)
+    if (page === 0) return 0
+    table = pageToVirt(page)
+    store(page + Page.ptMm, mm)
+    zeroPage(table, PAGE_WORDS)
+  } else {
+    table = kmemCacheAlloc(tableCache(level))
+    if (table !== 0) zeroPage(table, words)
+  }
+  if (table !== 0) addTableWords(mm, words)
+  return table
+}
+
+/** Frees a table at once: nobody can reach it, be it because it was never linked or because a grace period has passed. */
+export function tableFree(mm: number, table: number, level: number): void {
+  addTableWords(mm, -tableWords(level))
+  tableFreeMemory(table, level)
+}
+
+/** The memory part of `tableFree`, for tables that their mm no longer counts. */
+export function tableFreeMemory(table: number, level: number): void {
+  if (level === Level.pte && PTE_FRAGMENTS > 1) pteFragmentFree(table)
+  else if (level === Level.pte || UPPER_TABLES_ARE_PAGES) freePage(virtToPage(table))
+  else kmemCacheFree(tableCache(level), table)
+}
+
+/** pte_fragment_alloc: the next fragment of the mm's current page, or the first of a fresh one. */
+function pteFragmentAlloc(mm: number): number {
+  spinLock(mm + Mm.pageTableLock)
+  const fragment = load(mm + Mm.pteFragment)
+  if (fragment !== 0) {
+    const next = fragment + PTE_TABLE_WORDS
+    store(mm + Mm.pteFragment, next >= pageToVirt(virtToPage(fragment)) + PTE_FRAGMENTS * PTE_TABLE_WORDS ? 0 : next)
+  }
+  spinUnlock(mm + Mm.pageTableLock)
+  return fragment !== 0 ? fragment : pteFragmentFromFreshPage(mm)
+}
+
+function pteFragmentFromFreshPage(mm: number): number {
+  const page = allocPage(PageFlag.table)
+  if (page === 0) return 0
+  const table = pageToVirt(page)
+  zeroPage(table, PAGE_WORDS)
+  store(page + Page.ptMm, mm)
+  writeOnce(page + Page.ptFragRefcount, 1)
+  spinLock(mm + Mm.pageTableLock)
+  // Whoever loses this race keeps a page of which only one fragment is ever used.
+  if (load(mm + Mm.pteFragment) === 0) {
+    writeOnce(page + Page.ptFragRefcount, PTE_FRAGMENTS)
+    store(mm + Mm.pteFragment, table + PTE_TABLE_WORDS)
+  }
+  spinUnlock(mm + Mm.pageTableLock)
+  return table
+}
+
+/** pte_fragment_free: gives one fragment back. The last one frees the page, through RCU if any was deferred. */
+export function pteFragmentFree(table: number): void {
+  const page = virtToPage(table)
+  if (refcountDecAndTest(page + Page.ptFragRefcount) !== 0) freeTablePage(page)
+}
+
+/** Frees a page whose last fragment is gone, through its rcu_head if one of them was deferred (PageActive). */
+function freeTablePage(page: number): void {
+  if ((atomicAnd(page + Page.flags, ~PageFlag.active) & PageFlag.active) !== 0) callRcu(page + Page.rcuHead, RcuFunc.tablePage)
+  else freePage(page)
+}
+
+/** pte_frag_destroy: at the end of an mm, gives back the fragments of the current page that were never handed out. */
+export function pteFragmentDestroy(mm: number): void {
+  const fragment = load(mm + Mm.pteFragment)
+  if (fragment === 0) return
+  store(mm + Mm.pteFragment, 0)
+  const page = virtToPage(fragment)
+  const unused = PTE_FRAGMENTS - (fragment - pageToVirt(page)) / PTE_TABLE_WORDS
+  if (atomicAdd(page + Page.ptFragRefcount, -unused) === 0) freeTablePage(page)
+}

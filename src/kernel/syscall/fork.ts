@@ -1,0 +1,76 @@
+// fork: a copy of the address space. Every VMA of the parent is write-locked while it is copied, so that no fault adds a
+// page to a part that has been copied already.
+import { design } from '../design/design.ts'
+import { load, store } from '../machine/instructions.ts'
+import { Mm } from '../memory/mm.ts'
+import { getFile, putFile } from '../memory/page-cache.ts'
+import { copyPageRange } from '../pagetable/copy-page-range.ts'
+import { flushTlbMmRange } from '../pagetable/tlb-flush.ts'
+import { anonVmaFork, unlinkAnonVmas } from '../vma/anon-vma.ts'
+import { findVma } from '../vma/find-vma.ts'
+import { mtStoreRange } from '../vma/maple-store.ts'
+import { mmapWriteLock, mmapWriteUnlock } from '../vma/mmap-lock.ts'
+import { Vm, Vma, vmAreaDup, vmaPages } from '../vma/vma.ts'
+import { enterKernel, exitKernel } from './entry.ts'
+import { exitMmap, mmAlloc } from './exit.ts'
+
+/** Copies one VMA and its pages to the child. Returns 0, or 1 without memory. */
+function dupVma(child: number, parent: number, vma: number): number {
+  const copy = vmAreaDup(vma, child)
+  if (copy === 0) return 1
+  store(copy + Vma.flags, load(copy + Vma.flags) & ~Vm.locked)
+  const wipe = (load(vma + Vma.flags) & Vm.wipeOnFork) !== 0
+  if (!wipe && anonVmaFork(copy, vma) !== 0) {
+    design.vmaFree(copy)
+    return 1
+  }
+  const file = load(copy + Vma.file)
+  if (file !== 0) getFile(file)
+  design.vmaStartWrite(copy)
+  design.vmaAttach(copy)
+  if (mtStoreRange(child + Mm.tree, load(copy + Vma.start), load(copy + Vma.end) - 1, copy) !== 0) {
+    design.vmaDetach(copy)
+    unlinkAnonVmas(copy)
+    if (file !== 0) putFile(file)
+    design.vmaFree(copy)
+    return 1
+  }
+  store(child + Mm.mapCount, load(child + Mm.mapCount) + 1)
+  store(child + Mm.totalVm, load(child + Mm.totalVm) + vmaPages(copy))
+  // Without an anon_vma nothing is private: the child's faults find shared pages and the file by themselves.
+  if (wipe || load(vma + Vma.anonVma) === 0) return 0
+  return copyPageRange(child, parent, load(vma + Vma.start), load(vma + Vma.end))
+}
+
+/** dup_mmap. mmap_lock of both is held for writing. Returns 0, or 1 without memory. */
+function dupMmap(child: number, parent: number): number {
+  store(child + Mm.startBrk, load(parent + Mm.startBrk))
+  store(child + Mm.brk, load(parent + Mm.brk))
+  store(child + Mm.brkUnused, load(parent + Mm.brkUnused))
+  let vma = findVma(parent, 0)
+  while (vma !== 0) {
+    design.vmaStartWrite(vma)
+    if ((load(vma + Vma.flags) & Vm.dontCopy) === 0 && dupVma(child, parent, vma) !== 0) return 1
+    vma = findVma(parent, load(vma + Vma.end))
+  }
+  return 0
+}
+
+/** fork: returns the child's mm, or 0 without memory (ENOMEM), the parent unchanged but for lost write rights. */
+export function sysFork(parent: number): number {
+  enterKernel()
+  const child = mmAlloc()
+  if (child === 0) {
+    exitKernel()
+    return 0
+  }
+  mmapWriteLock(parent)
+  mmapWriteLock(child)
+  const failed = dupMmap(child, parent)
+  flushTlbMmRange(parent, 0, 0x7fffffff)
+  mmapWriteUnlock(child)
+  mmapWriteUnlock(parent)
+  if (failed !== 0) exitMmap(child)
+  exitKernel()
+  return failed !== 0 ? 0 : child
+}

@@ -1,0 +1,115 @@
+// mmap: placement, replacement of what is there, merging, a new VMA. Addresses are virtual page numbers here; bytes,
+// rounding and the errors of unaligned arguments are the caller's (`address-space/`).
+import { runEnd, runStart } from '../arch/windows.ts'
+import { design } from '../design/design.ts'
+import { Errno } from '../machine/errno.ts'
+import { Global } from '../machine/globals.ts'
+import { load, store } from '../machine/instructions.ts'
+import { Mm } from '../memory/mm.ts'
+import { getFile } from '../memory/page-cache.ts'
+import { findVmaIntersection } from '../vma/find-vma.ts'
+import { mtEmptyArea, mtEmptyAreaRev } from '../vma/maple-gap.ts'
+import { mtStoreRange } from '../vma/maple-store.ts'
+import { vmaMergeNewRange, vmgSet } from '../vma/merge.ts'
+import { mmapWriteLock, mmapWriteUnlock } from '../vma/mmap-lock.ts'
+import { Vma, vmAreaAlloc } from '../vma/vma.ts'
+import { enterKernel, exitKernel } from './entry.ts'
+import { doMunmap } from './munmap.ts'
+
+/** How the caller's address is meant. */
+export const Placement = Object.freeze({ hint: 0, fixed: 1, fixedNoreplace: 2 })
+
+/**
+ * get_unmapped_area: where `pages` pages go: at `hint` if that range is free, else into the highest gap below mmap_base,
+ * else into the lowest above it. Windows that are not adjacent in reality are never spanned. Returns a page or -ENOMEM.
+ */
+export function getUnmappedArea(mm: number, hint: number, pages: number): number {
+  if (hint > 0) {
+    const at = hint < load(Global.mmapMinPage) ? load(Global.mmapMinPage) : hint
+    if (at + pages <= load(Global.taskSize) && at + pages <= runEnd(at) && findVmaIntersection(mm, at, at + pages) === 0) return at
+  }
+  const lowest = load(Global.mmapMinPage)
+  let high = load(mm + Mm.mmapBase)
+  while (high > lowest) {
+    const start = runStart(high - 1)
+    const low = Math.max(start, lowest)
+    const found = high - low >= pages ? mtEmptyAreaRev(mm + Mm.tree, low, high - 1, pages) : -1
+    if (found >= 0) return found
+    high = start
+  }
+  let low = load(mm + Mm.mmapBase)
+  while (low < load(Global.taskSize)) {
+    const run = runEnd(low)
+    const end = run > load(Global.taskSize) ? load(Global.taskSize) : run
+    const found = end - low >= pages ? mtEmptyArea(mm + Mm.tree, low, end - 1, pages) : -1
+    if (found >= 0) return found
+    low = run
+  }
+  return -Errno.ENOMEM
+}
+
+/**
+ * mmap_region: maps `pages` pages at `start`, replacing what is there, with VMA flags `flags`, page offset `pgoff` and
+ * `file` (0: anonymous; the VMA takes a reference of its own). mmap_lock is held for writing. Returns 0 or -ENOMEM.
+ */
+export function mmapRegion(mm: number, start: number, pages: number, flags: number, pgoff: number, file: number): number {
+  if (findVmaIntersection(mm, start, start + pages) !== 0) {
+    const error = doMunmap(mm, start, start + pages)
+    if (error !== 0) return error
+  }
+  vmgSet(mm, start, start + pages, flags, pgoff, file, 0)
+  if (vmaMergeNewRange(0) === 0) {
+    const error = insertNewVma(mm, start, pages, flags, pgoff, file)
+    if (error !== 0) return error
+  }
+  store(mm + Mm.totalVm, load(mm + Mm.totalVm) + pages)
+  return 0
+}
+
+/** A VMA of its own for a range that merges with nothing (also for brk and mremap). Returns 0 or -ENOMEM. */
+export function insertNewVma(mm: number, start: number, pages: number, flags: number, pgoff: number, file: number): number {
+  const vma = vmAreaAlloc(mm)
+  if (vma === 0) return -Errno.ENOMEM
+  store(vma + Vma.start, start)
+  store(vma + Vma.end, start + pages)
+  store(vma + Vma.flags, flags)
+  store(vma + Vma.pgoff, pgoff)
+  store(vma + Vma.file, file)
+  design.vmaStartWrite(vma)
+  design.vmaAttach(vma)
+  const error = mtStoreRange(mm + Mm.tree, start, start + pages - 1, vma)
+  if (error !== 0) {
+    design.vmaDetach(vma)
+    design.vmaFree(vma)
+    return error
+  }
+  if (file !== 0) getFile(file)
+  store(mm + Mm.mapCount, load(mm + Mm.mapCount) + 1)
+  return 0
+}
+
+/**
+ * mmap. `placement` says how `address` (a page; 0: anywhere) is meant; `flags` are VMA flags; private anonymous memory gets
+ * the page offset of its address, others `pgoff`. Returns the first page, or -ENOMEM, -EEXIST.
+ */
+export function sysMmap(mm: number, address: number, pages: number, flags: number, placement: number, file: number, pgoff: number): number {
+  enterKernel()
+  mmapWriteLock(mm)
+  const result = doMmap(mm, address, pages, flags, placement, file, pgoff)
+  mmapWriteUnlock(mm)
+  exitKernel()
+  return result
+}
+
+function doMmap(mm: number, address: number, pages: number, flags: number, placement: number, file: number, pgoff: number): number {
+  if (load(mm + Mm.mapCount) > load(Global.maxMapCount)) return -Errno.ENOMEM
+  let start = address
+  if (placement === Placement.hint) {
+    start = getUnmappedArea(mm, address, pages)
+    if (start < 0) return start
+  } else if (address + pages > load(Global.taskSize) || address + pages > runEnd(address)) return -Errno.ENOMEM
+  else if (address < load(Global.mmapMinPage)) return -Errno.EPERM
+  if (placement === Placement.fixedNoreplace && findVmaIntersection(mm, start, start + pages) !== 0) return -Errno.EEXIST
+  const error = mmapRegion(mm, start, pages, flags, file === 0 ? start : pgoff, file)
+  return error !== 0 ? error : start
+}

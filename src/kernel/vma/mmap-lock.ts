@@ -1,0 +1,37 @@
+// mmap_lock: the semaphore of one address space, with the design's hooks where its writers begin and end.
+import { design } from '../design/design.ts'
+import { load, store } from '../machine/instructions.ts'
+import { Mm } from '../memory/mm.ts'
+import { LockClass, lockStatHeld, lockStatStart } from '../sync/lock-stat.ts'
+import { downgradeWrite, downRead, downWrite, upRead, upWrite } from '../sync/rwsem.ts'
+
+/** mmap_read_lock; may sleep. */
+export function mmapReadLock(mm: number): void {
+  downRead(mm + Mm.mmapLock)
+}
+
+/** mmap_read_unlock. */
+export function mmapReadUnlock(mm: number): void {
+  upRead(mm + Mm.mmapLock)
+}
+
+/** mmap_write_lock; may sleep. */
+export function mmapWriteLock(mm: number): void {
+  downWrite(mm + Mm.mmapLock)
+  store(mm + Mm.lockHeldSince, lockStatStart())
+  design.mmapWriteLocked(mm)
+}
+
+/** mmap_write_unlock. */
+export function mmapWriteUnlock(mm: number): void {
+  design.mmapWriteUnlocking(mm)
+  lockStatHeld(LockClass.mmapWrite, load(mm + Mm.lockHeldSince))
+  upWrite(mm + Mm.mmapLock)
+}
+
+/** mmap_write_downgrade: from here on others may read and fault. */
+export function mmapWriteDowngrade(mm: number): void {
+  design.mmapWriteUnlocking(mm)
+  lockStatHeld(LockClass.mmapWrite, load(mm + Mm.lockHeldSince))
+  downgradeWrite(mm + Mm.mmapLock)
+}

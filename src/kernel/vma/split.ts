@@ -1,0 +1,64 @@
+// Splitting a VMA, and changing the flags of a part of one. mmap_lock is held for writing.
+import { design } from '../design/design.ts'
+import { Errno } from '../machine/errno.ts'
+import { Global } from '../machine/globals.ts'
+import { load, store } from '../machine/instructions.ts'
+import { Mm } from '../memory/mm.ts'
+import { getFile } from '../memory/page-cache.ts'
+import { anonVmaClone, unlinkAnonVmas } from './anon-vma.ts'
+import { mtStoreRange } from './maple-store.ts'
+import { vmaMergeExistingRange, vmgSet } from './merge.ts'
+import { Vma, vmAreaDup } from './vma.ts'
+
+/**
+ * split_vma: cuts `vma` at page `at`, strictly inside it. The lower part stays `vma`, the upper part is a new VMA.
+ * Returns the new one, or -ENOMEM (also when the mm has as many VMAs as it may), nothing changed.
+ */
+export function splitVma(mm: number, vma: number, at: number): number {
+  if (load(mm + Mm.mapCount) >= load(Global.maxMapCount)) return -Errno.ENOMEM
+  const upper = vmAreaDup(vma, mm)
+  if (upper === 0) return -Errno.ENOMEM
+  store(upper + Vma.start, at)
+  store(upper + Vma.pgoff, (load(vma + Vma.pgoff) + at - load(vma + Vma.start)) | 0)
+  if (anonVmaClone(upper, vma, 1) !== 0) {
+    design.vmaFree(upper)
+    return -Errno.ENOMEM
+  }
+  design.vmaStartWrite(vma)
+  // Nobody can lock the upper part before the writer is done.
+  design.vmaStartWrite(upper)
+  design.vmaAttach(upper)
+  const error = mtStoreRange(mm + Mm.tree, at, load(vma + Vma.end) - 1, upper)
+  if (error !== 0) {
+    design.vmaDetach(upper)
+    unlinkAnonVmas(upper)
+    design.vmaFree(upper)
+    return error
+  }
+  if (load(upper + Vma.file) !== 0) getFile(load(upper + Vma.file))
+  store(vma + Vma.end, at)
+  store(mm + Mm.mapCount, load(mm + Mm.mapCount) + 1)
+  return upper
+}
+
+/**
+ * vma_modify_flags: finds or makes the VMA for the pages from `start` to `end` of `vma` once they have `flags`: by merging
+ * with a neighbour that has them, else by splitting. The caller sets the flags. Returns the VMA, write-locked; or -errno.
+ */
+export function vmaModifyFlags(mm: number, vma: number, start: number, end: number, flags: number): number {
+  const pgoff = (load(vma + Vma.pgoff) + start - load(vma + Vma.start)) | 0
+  vmgSet(mm, start, end, flags, pgoff, load(vma + Vma.file), vma)
+  const merged = vmaMergeExistingRange(vma)
+  if (merged !== 0) return merged
+  let middle = vma
+  if (load(middle + Vma.start) < start) {
+    middle = splitVma(mm, middle, start)
+    if (middle < 0) return middle
+  }
+  if (load(middle + Vma.end) > end) {
+    const upper = splitVma(mm, middle, end)
+    if (upper < 0) return upper
+  }
+  design.vmaStartWrite(middle)
+  return middle
+}

@@ -1,0 +1,89 @@
+// struct vm_area_struct: one mapping. Bounds are page numbers, `end` exclusive.
+
+import { design } from '../design/design.ts'
+import { load, store } from '../machine/instructions.ts'
+import { struct } from '../machine/struct.ts'
+import { Cache, kmemCacheAlloc } from '../memory/slab.ts'
+import { RcuHead } from '../sync/rcu.ts'
+
+/**
+ * `start`, `end`, `flags`, `pgoff`, `file`: stable under mmap_lock (read or write) or the VMA's own lock; written with
+ * mmap_lock held for writing after `design.vmaStartWrite`. `anonVma`, once set, stays until the VMA is unlinked.
+ * `refcnt`, `lockSeq`: the locking design's. `next`: a list of detached VMAs.
+ */
+export const Vma = struct({
+  start: 1,
+  end: 1,
+  flags: 1,
+  pgoff: 1,
+  mm: 1,
+  file: 1,
+  anonVma: 1,
+  anonVmaChain: 1,
+  refcnt: 1,
+  lockSeq: 1,
+  rcuHead: RcuHead.size,
+  next: 1,
+  id: 1,
+})
+
+/** Bits of `flags`, with Linux's values. */
+export const Vm = Object.freeze({
+  read: 0x1,
+  write: 0x2,
+  exec: 0x4,
+  shared: 0x8,
+  mayRead: 0x10,
+  mayWrite: 0x20,
+  mayExec: 0x40,
+  mayShare: 0x80,
+  access: 0x7,
+  growsDown: 0x100,
+  locked: 0x2000,
+  dontCopy: 0x20000,
+  dontExpand: 0x40000,
+  account: 0x100000,
+  noReserve: 0x200000,
+  wipeOnFork: 0x2000000,
+  userfault: 0x10000000,
+})
+
+/** vm_area_alloc: a VMA of `mm` that nobody can find yet, with bounds unset. Returns 0 without memory. */
+export function vmAreaAlloc(mm: number): number {
+  const vma = kmemCacheAlloc(Cache.vma)
+  if (vma === 0) return 0
+  store(vma + Vma.mm, mm)
+  store(vma + Vma.file, 0)
+  store(vma + Vma.anonVma, 0)
+  store(vma + Vma.anonVmaChain, 0)
+  store(vma + Vma.next, 0)
+  design.vmaInit(vma)
+  return vma
+}
+
+/** vm_area_dup: a copy of `orig` with the same bounds; references to file and anon_vma are the caller's to take. */
+export function vmAreaDup(orig: number, mm: number): number {
+  const vma = vmAreaAlloc(mm)
+  if (vma === 0) return 0
+  store(vma + Vma.start, load(orig + Vma.start))
+  store(vma + Vma.end, load(orig + Vma.end))
+  store(vma + Vma.flags, load(orig + Vma.flags))
+  store(vma + Vma.pgoff, load(orig + Vma.pgoff))
+  store(vma + Vma.file, load(orig + Vma.file))
+  return vma
+}
+
+/** vma_pages: pages of the VMA. */
+export function vmaPages(vma: number): number {
+  return load(vma + Vma.end) - load(vma + Vma.start)
+}
+
+/** linear_page_index: the page offset that the VMA gives to page `vpn`. */
+export function linearPageIndex(vma: number, vpn: number): number {
+  return (vpn - load(vma + Vma.start) + load(vma + Vma.pgoff)) | 0
+}
+
+/** vma_is_anonymous. */
+export function vmaIsAnonymous(vma: number): boolean {
+  return load(vma + Vma.file) === 0
+}
