@@ -7,7 +7,7 @@ import { Cpu } from '../machine/percpu.ts'
 import { addMmCounter, Rss } from '../memory/mm.ts'
 import { Page, PageFlag, pageToPfn, pageToVirt, pfnToPage } from '../memory/page.ts'
 import { allocPage } from '../memory/page-alloc.ts'
-import { fileRss } from '../memory/page-cache.ts'
+import { inodeRss } from '../memory/page-cache.ts'
 import { addNewAnonRmap, getPage, pageAnon, pageRefs, putPage, removeRmap } from '../memory/rmap.ts'
 import { Pte, pfnPte, ptePfn, ptePresent, ptepGet, ptepGetAndClear, ptepTryReplace, setPte } from '../pagetable/entries.ts'
 import { pteUnmapUnlock } from '../pagetable/pte-offset-map.ts'
@@ -95,7 +95,7 @@ function wpPageCopy(mm: number, vma: number, vpn: number, pmd: number, old: numb
   else {
     removeRmap(page)
     if (!pageAnon(page)) {
-      addMmCounter(mm, fileRss(load(vma + Vma.file)), -1)
+      addMmCounter(mm, inodeRss(load(page + Page.mapping)), -1)
       addMmCounter(mm, Rss.anon, 1)
     }
   }

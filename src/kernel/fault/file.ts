@@ -4,20 +4,12 @@ import { PAGE_WORDS } from '../arch/arch.ts'
 import { design } from '../design/design.ts'
 import { atomicOr, copyPage, load, readOnce, store, thisCpu } from '../machine/instructions.ts'
 import { Cpu } from '../machine/percpu.ts'
+import { fileInode, getFile, putFile } from '../memory/file.ts'
+import { Inode } from '../memory/inode.ts'
 import { addMmCounter, Rss } from '../memory/mm.ts'
 import { Page, PageFlag, pageToPfn, pageToVirt } from '../memory/page.ts'
 import { allocPage } from '../memory/page-alloc.ts'
-import {
-  File,
-  filemapAddPage,
-  filemapGetPage,
-  fileRss,
-  getFile,
-  pageUptodate,
-  putFile,
-  readPage,
-  waitOnPageLocked,
-} from '../memory/page-cache.ts'
+import { filemapAddPage, filemapGetPage, inodeRss, pageUptodate, readPage, waitOnPageLocked } from '../memory/page-cache.ts'
 import { addNewAnonRmap, dupRmap, putPage } from '../memory/rmap.ts'
 import { pfnPte, pteNone, ptepGet, setPte } from '../pagetable/entries.ts'
 import { pteUnmapUnlock } from '../pagetable/pte-offset-map.ts'
@@ -29,14 +21,15 @@ import { FaultFlag, VmFault } from './fault.ts'
 export function doFileFault(mm: number, vma: number, vpn: number, pmd: number, flags: number): number {
   const vmFlags = load(vma + Vma.flags)
   const file = load(vma + Vma.file)
+  const inode = fileInode(file)
   const index = linearPageIndex(vma, vpn)
   const privateWrite = (flags & FaultFlag.write) !== 0 && (vmFlags & Vm.shared) === 0
   if (privateWrite) {
     const prepared = vmfAnonPrepare(mm, vma, flags)
     if (prepared !== 0) return prepared
   }
-  if (index < 0 || index >= readOnce(file + File.pages)) return VmFault.sigbus
-  let page = filemapGetPage(file, index)
+  if (index < 0 || index >= readOnce(inode + Inode.pages)) return VmFault.sigbus
+  let page = filemapGetPage(inode, index)
   let result = 0
   if (page === 0 || !pageUptodate(page)) {
     const fetched = fetchPage(mm, vma, file, index, page, flags)
@@ -52,7 +45,8 @@ export function doFileFault(mm: number, vma: number, vpn: number, pmd: number, f
  * and with a reference; or a result of the fault, negated, when it is over (retry, out of memory).
  */
 function fetchPage(mm: number, vma: number, file: number, index: number, page: number, flags: number): number {
-  const slow = load(file + File.disk) !== 0 || page !== 0
+  const inode = fileInode(file)
+  const slow = load(inode + Inode.disk) !== 0 || page !== 0
   const mayDrop = slow && (flags & FaultFlag.allowRetry) !== 0 && (flags & FaultFlag.tried) === 0
   // From here on the VMA may go, the file with it: the page, or this reference, keeps what we use.
   getFile(file)
@@ -61,11 +55,11 @@ function fetchPage(mm: number, vma: number, file: number, index: number, page: n
   let got = page
   let mine = false
   if (got === 0) {
-    got = filemapAddPage(file, index)
+    got = filemapAddPage(inode, index)
     mine = load(thisCpu() + Cpu.out0) !== 0
   }
   if (got !== 0 && !pageUptodate(got)) {
-    if (mine) readPage(file, got)
+    if (mine) readPage(inode, got)
     else waitOnPageLocked(got)
   }
   let answer = got
@@ -118,7 +112,7 @@ function installShared(mm: number, vma: number, vpn: number, pmd: number, page: 
     const writes = (flags & FaultFlag.write) !== 0
     if (writes) atomicOr(page + Page.flags, PageFlag.dirty)
     dupRmap(page)
-    addMmCounter(mm, fileRss(load(vma + Vma.file)), 1)
+    addMmCounter(mm, inodeRss(load(page + Page.mapping)), 1)
     setPte(ptep, pfnPte(pageToPfn(page), writes ? writableFlags(vmFlags) : pteFlags(vmFlags)))
   }
   pteUnmapUnlock(ptep, ptl)

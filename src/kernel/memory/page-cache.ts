@@ -6,16 +6,13 @@ import { Global } from '../machine/globals.ts'
 import { atomicAnd, atomicOr, blockOnIo, futexWait, futexWake, load, readOnce, store, thisCpu, zeroPage } from '../machine/instructions.ts'
 import { Cpu } from '../machine/percpu.ts'
 import { struct } from '../machine/struct.ts'
-import { refcountDecAndTest, refcountInc } from '../sync/refcount.ts'
+import { refcountInc } from '../sync/refcount.ts'
 import { spinLock, spinUnlock } from '../sync/spinlock.ts'
+import { Inode } from './inode.ts'
 import { Rss } from './mm.ts'
 import { Page, PageFlag, pageToVirt } from './page.ts'
 import { allocPage } from './page-alloc.ts'
 import { getPage, putPage } from './rmap.ts'
-import { Cache, kmemCacheAlloc, kmemCacheFree } from './slab.ts'
-
-/** A file. `pages`: its length, in pages, beyond which an access is SIGBUS. `disk` 1: a first read of a page waits for I/O. */
-export const File = struct({ refcount: 1, id: 1, pages: 1, disk: 1, cached: 1, shmem: 1, stamp: 1 })
 
 const Bucket = struct({ lock: 1, head: 1 })
 
@@ -24,58 +21,27 @@ export function pageCacheWords(buckets: number): number {
   return buckets * Bucket.size
 }
 
-/** Creates a file of `pages` pages with one reference. Returns 0 without memory. */
-export function fileCreate(pages: number, disk: number, shmem: number, id: number): number {
-  const file = kmemCacheAlloc(Cache.file)
-  if (file === 0) return 0
-  store(file + File.refcount, 1)
-  store(file + File.id, id)
-  store(file + File.pages, pages)
-  store(file + File.disk, disk)
-  store(file + File.cached, 0)
-  store(file + File.shmem, shmem)
-  return file
+/** The rss counter that pages of `inode` count for. */
+export function inodeRss(inode: number): number {
+  return load(inode + Inode.shmem) !== 0 ? Rss.shmem : Rss.file
 }
 
-/** get_file. */
-export function getFile(file: number): void {
-  refcountInc(file + File.refcount)
-}
-
-/** fput: the last reference empties the file's cache and frees it. */
-export function putFile(file: number): void {
-  if (refcountDecAndTest(file + File.refcount) === 0) return
-  let left = load(file + File.cached)
-  for (let index = 0; left > 0 && index < load(file + File.pages); index++) {
-    const page = removeFromCache(file, index)
-    if (page === 0) continue
-    putPage(page)
-    left--
-  }
-  kmemCacheFree(Cache.file, file)
-}
-
-/** The rss counter that pages of `file` count for. */
-export function fileRss(file: number): number {
-  return load(file + File.shmem) !== 0 ? Rss.shmem : Rss.file
-}
-
-function bucketOf(file: number, index: number): number {
-  const hash = Math.imul(file ^ Math.imul(index, 0x9e3779b1), 0x85ebca6b)
+function bucketOf(inode: number, index: number): number {
+  const hash = Math.imul(inode ^ Math.imul(index, 0x9e3779b1), 0x85ebca6b)
   return load(Global.pageCacheBuckets) + ((hash >>> 12) & load(Global.pageCacheMask)) * Bucket.size
 }
 
-function searchBucket(bucket: number, file: number, index: number): number {
+function searchBucket(bucket: number, inode: number, index: number): number {
   let page = load(bucket + Bucket.head)
-  while (page !== 0 && (load(page + Page.mapping) !== file || load(page + Page.index) !== index)) page = load(page + Page.next)
+  while (page !== 0 && (load(page + Page.mapping) !== inode || load(page + Page.index) !== index)) page = load(page + Page.next)
   return page
 }
 
-/** filemap_get_folio: the page of `file` at page offset `index` with a reference for the caller, or 0. */
-export function filemapGetPage(file: number, index: number): number {
-  const bucket = bucketOf(file, index)
+/** filemap_get_folio: the page of `inode` at page offset `index` with a reference for the caller, or 0. */
+export function filemapGetPage(inode: number, index: number): number {
+  const bucket = bucketOf(inode, index)
   spinLock(bucket + Bucket.lock)
-  const page = searchBucket(bucket, file, index)
+  const page = searchBucket(bucket, inode, index)
   if (page !== 0) getPage(page)
   spinUnlock(bucket + Bucket.lock)
   return page
@@ -86,20 +52,20 @@ export function filemapGetPage(file: number, index: number): number {
  * Returns the page that is there now, with a reference for the caller, or 0 without memory; whether it is the fresh one
  * (1, which the caller must then read) goes to the CPU's `out0`.
  */
-export function filemapAddPage(file: number, index: number): number {
+export function filemapAddPage(inode: number, index: number): number {
   const fresh = allocPage(PageFlag.locked)
   store(thisCpu() + Cpu.out0, 0)
   if (fresh === 0) return 0
-  store(fresh + Page.mapping, file)
+  store(fresh + Page.mapping, inode)
   store(fresh + Page.index, index)
-  const bucket = bucketOf(file, index)
+  const bucket = bucketOf(inode, index)
   spinLock(bucket + Bucket.lock)
-  let page = searchBucket(bucket, file, index)
+  let page = searchBucket(bucket, inode, index)
   if (page === 0) {
     page = fresh
     store(page + Page.next, load(bucket + Bucket.head))
     store(bucket + Bucket.head, page)
-    refcountInc(file + File.cached)
+    refcountInc(inode + Inode.cached)
   }
   getPage(page)
   spinUnlock(bucket + Bucket.lock)
@@ -111,10 +77,11 @@ export function filemapAddPage(file: number, index: number): number {
   return page
 }
 
-function removeFromCache(file: number, index: number): number {
-  const bucket = bucketOf(file, index)
+/** Takes the page at `index` out of the cache, which no file maps any more. Returns it with the cache's reference, or 0. */
+export function removeFromCache(inode: number, index: number): number {
+  const bucket = bucketOf(inode, index)
   spinLock(bucket + Bucket.lock)
-  const page = searchBucket(bucket, file, index)
+  const page = searchBucket(bucket, inode, index)
   if (page !== 0) {
     let link = bucket + Bucket.head
     while (load(link) !== page) link = load(link) + Page.next
@@ -131,21 +98,21 @@ export function pageUptodate(page: number): boolean {
 }
 
 /** Reads the page from its file's disk: the caller added it to the cache, so it is locked by the caller. May sleep. */
-export function readPage(file: number, page: number): void {
+export function readPage(inode: number, page: number): void {
   const frame = pageToVirt(page)
   zeroPage(frame, PAGE_WORDS)
-  if (load(file + File.disk) !== 0) {
+  if (load(inode + Inode.disk) !== 0) {
     setContext(Mode.outside)
     blockOnIo(load(Global.diskLatency))
     setContext(Mode.kernel)
-    store(frame, fileStamp(load(file + File.id), load(page + Page.index)))
+    store(frame, fileStamp(load(inode + Inode.id), load(page + Page.index)))
   }
   unlockPage(page, PageFlag.uptodate)
 }
 
 /** What the first word of an unwritten page of a disk file holds: never 0, and different for each page of each file. */
-export function fileStamp(file: number, index: number): number {
-  return Math.imul(file + 1, 0x01000193) ^ (Math.imul(index + 1, 0x9e3779b1) | 1)
+export function fileStamp(id: number, index: number): number {
+  return Math.imul(id + 1, 0x01000193) ^ (Math.imul(index + 1, 0x9e3779b1) | 1)
 }
 
 function unlockPage(page: number, set: number): void {

@@ -22,6 +22,7 @@ export const Cache = Object.freeze({
   tablePud: 7,
   tablePgd: 8,
   gatherBatch: 9,
+  inode: 10,
 })
 
 /**

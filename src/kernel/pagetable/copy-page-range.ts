@@ -5,7 +5,7 @@ import { atomicAnd, load, readOnce, thisCpu } from '../machine/instructions.ts'
 import { Cpu } from '../machine/percpu.ts'
 import { addMmCounter, Rss } from '../memory/mm.ts'
 import { Page, PageFlag, pfnToPage } from '../memory/page.ts'
-import { fileRss } from '../memory/page-cache.ts'
+import { inodeRss } from '../memory/page-cache.ts'
 import { dupRmap, getPage, pageAnon } from '../memory/rmap.ts'
 import { spinLock, spinUnlock } from '../sync/spinlock.ts'
 import { Pte, ptePfn, ptePresent, ptepGet, ptepTryReplace, setPte } from './entries.ts'
@@ -60,7 +60,7 @@ function copyPresentPte(child: number, source: number, target: number): void {
     getPage(page)
     dupRmap(page)
     if (pageAnon(page)) atomicAnd(page + Page.flags, ~PageFlag.anonExclusive)
-    addMmCounter(child, pageAnon(page) ? Rss.anon : fileRss(load(page + Page.mapping)), 1)
+    addMmCounter(child, pageAnon(page) ? Rss.anon : inodeRss(load(page + Page.mapping)), 1)
   }
   setPte(target, shared)
 }

@@ -5,7 +5,7 @@ import { atomicOr, load, readOnce, thisCpu } from '../machine/instructions.ts'
 import { Cpu } from '../machine/percpu.ts'
 import { addMmCounter, Rss } from '../memory/mm.ts'
 import { Page, PageFlag, pfnToPage } from '../memory/page.ts'
-import { fileRss } from '../memory/page-cache.ts'
+import { inodeRss } from '../memory/page-cache.ts'
 import { pageAnon, removeRmap } from '../memory/rmap.ts'
 import { Pte, pteNone, ptePfn, ptepGetAndClear } from './entries.ts'
 import { findPmd } from './levels.ts'
@@ -47,7 +47,7 @@ function zapPte(mm: number, ptep: number, vpn: number): void {
   tlbAddRange(vpn, vpn + 1)
   if ((pte & Pte.special) !== 0) return
   const page = pfnToPage(ptePfn(pte))
-  addMmCounter(mm, pageAnon(page) ? Rss.anon : fileRss(load(page + Page.mapping)), -1)
+  addMmCounter(mm, pageAnon(page) ? Rss.anon : inodeRss(load(page + Page.mapping)), -1)
   if ((pte & Pte.dirty) !== 0 && !pageAnon(page)) atomicOr(page + Page.flags, PageFlag.dirty)
   removeRmap(page)
   tlbRemovePage(page)

@@ -30,7 +30,7 @@ export function sysBrk(mm: number, end: number, unused: number): number {
 function doBrk(mm: number, end: number, unused: number): number {
   const old = load(mm + Mm.brk)
   const heap = load(mm + Mm.startBrk)
-  if (heap === 0 || end < heap) return -Errno.ENOMEM
+  if (heap === 0 || end < heap || (end === heap && unused > 0)) return -Errno.ENOMEM
   if (end < old) {
     if (findVmaIntersection(mm, end, old) === 0) return -Errno.ENOMEM
     const error = doMunmap(mm, end, old)

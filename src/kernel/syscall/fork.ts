@@ -2,8 +2,8 @@
 // page to a part that has been copied already.
 import { design } from '../design/design.ts'
 import { load, store } from '../machine/instructions.ts'
+import { getFile, putFile } from '../memory/file.ts'
 import { Mm } from '../memory/mm.ts'
-import { getFile, putFile } from '../memory/page-cache.ts'
 import { copyPageRange } from '../pagetable/copy-page-range.ts'
 import { flushTlbMmRange } from '../pagetable/tlb-flush.ts'
 import { anonVmaFork, unlinkAnonVmas } from '../vma/anon-vma.ts'

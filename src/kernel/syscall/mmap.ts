@@ -4,15 +4,15 @@ import { runEnd, runStart } from '../arch/windows.ts'
 import { design } from '../design/design.ts'
 import { Errno } from '../machine/errno.ts'
 import { Global } from '../machine/globals.ts'
-import { load, store } from '../machine/instructions.ts'
+import { atomicAdd, load, store } from '../machine/instructions.ts'
+import { getFile, putFile, shmemFileSetup } from '../memory/file.ts'
 import { Mm } from '../memory/mm.ts'
-import { getFile } from '../memory/page-cache.ts'
 import { findVmaIntersection } from '../vma/find-vma.ts'
 import { mtEmptyArea, mtEmptyAreaRev } from '../vma/maple-gap.ts'
 import { mtStoreRange } from '../vma/maple-store.ts'
 import { vmaMergeNewRange, vmgSet } from '../vma/merge.ts'
 import { mmapWriteLock, mmapWriteUnlock } from '../vma/mmap-lock.ts'
-import { Vma, vmAreaAlloc } from '../vma/vma.ts'
+import { Vm, Vma, vmAreaAlloc } from '../vma/vma.ts'
 import { enterKernel, exitKernel } from './entry.ts'
 import { doMunmap } from './munmap.ts'
 
@@ -89,8 +89,9 @@ export function insertNewVma(mm: number, start: number, pages: number, flags: nu
 }
 
 /**
- * mmap. `placement` says how `address` (a page; 0: anywhere) is meant; `flags` are VMA flags; private anonymous memory gets
- * the page offset of its address, others `pgoff`. Returns the first page, or -ENOMEM, -EEXIST.
+ * mmap. `placement` says how `address` (a page; 0: anywhere) is meant; `flags` are VMA flags, or a negated errno that is the
+ * answer if nothing earlier is wrong; private anonymous memory gets the page offset of its address, others `pgoff`. Returns
+ * the first page, or -ENOMEM, -EEXIST, -EPERM (below the lowest page).
  */
 export function sysMmap(mm: number, address: number, pages: number, flags: number, placement: number, file: number, pgoff: number): number {
   enterKernel()
@@ -110,6 +111,14 @@ function doMmap(mm: number, address: number, pages: number, flags: number, place
   } else if (address + pages > load(Global.taskSize) || address + pages > runEnd(address)) return -Errno.ENOMEM
   else if (address < load(Global.mmapMinPage)) return -Errno.EPERM
   if (placement === Placement.fixedNoreplace && findVmaIntersection(mm, start, start + pages) !== 0) return -Errno.EEXIST
-  const error = mmapRegion(mm, start, pages, flags, file === 0 ? start : pgoff, file)
+  if (flags < 0) return flags
+  let error = 0
+  if (file === 0 && (flags & Vm.shared) !== 0) {
+    // shmem_zero_setup: shared anonymous memory is a file of its own.
+    const shmem = shmemFileSetup(pages, atomicAdd(Global.nextFileId, 1))
+    if (shmem === 0) return -Errno.ENOMEM
+    error = mmapRegion(mm, start, pages, flags, 0, shmem)
+    putFile(shmem)
+  } else error = mmapRegion(mm, start, pages, flags, file === 0 ? start : pgoff, file)
   return error !== 0 ? error : start
 }

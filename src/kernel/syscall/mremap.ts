@@ -5,13 +5,13 @@ import { design } from '../design/design.ts'
 import { Errno } from '../machine/errno.ts'
 import { Global } from '../machine/globals.ts'
 import { load, store } from '../machine/instructions.ts'
+import { getFile } from '../memory/file.ts'
 import { Mm } from '../memory/mm.ts'
-import { getFile } from '../memory/page-cache.ts'
 import { movePageTables, movePrepare } from '../pagetable/move-page-tables.ts'
 import { anonVmaClone, unlinkAnonVmas } from '../vma/anon-vma.ts'
 import { findVma, findVmaIntersection, vmaLookup } from '../vma/find-vma.ts'
 import { mtStoreRange } from '../vma/maple-store.ts'
-import { vmaMergeNewRange, vmgSet } from '../vma/merge.ts'
+import { vmaMergeNewRange, vmgSet, vmgSetAnonVma } from '../vma/merge.ts'
 import { mmapWriteLock, mmapWriteUnlock } from '../vma/mmap-lock.ts'
 import { Vm, Vma, vmAreaDup, vmaIsAnonymous } from '../vma/vma.ts'
 import { enterKernel, exitKernel } from './entry.ts'
@@ -139,7 +139,8 @@ function expandVma(mm: number, vma: number, address: number, oldPages: number, n
   const fits = end <= load(Global.taskSize) && end <= runEnd(address)
   if (behind - address === oldPages && fits && findVmaIntersection(mm, behind, end) === 0) {
     const pgoff = (load(vma + Vma.pgoff) + behind - load(vma + Vma.start)) | 0
-    vmgSet(mm, behind, end, load(vma + Vma.flags), pgoff, load(vma + Vma.file), vma)
+    vmgSet(mm, behind, end, load(vma + Vma.flags), pgoff, load(vma + Vma.file), 0)
+    vmgSetAnonVma(load(vma + Vma.anonVma))
     if (vmaMergeNewRange(0) === 0) return -Errno.ENOMEM
     store(mm + Mm.totalVm, load(mm + Mm.totalVm) + end - behind)
     return address

@@ -2,8 +2,8 @@
 // semaphore is only held for reading, so that other faults go on while pages are freed.
 import { design } from '../design/design.ts'
 import { load, store } from '../machine/instructions.ts'
+import { putFile } from '../memory/file.ts'
 import { Mm } from '../memory/mm.ts'
-import { putFile } from '../memory/page-cache.ts'
 import { freePgdRange } from '../pagetable/free-pgtables.ts'
 import { tlbFinishMmu, tlbGatherMmu } from '../pagetable/mmu-gather.ts'
 import { unmapPageRange } from '../pagetable/zap.ts'

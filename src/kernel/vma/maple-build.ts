@@ -58,6 +58,16 @@ export function masAllocNodes(count: number): number {
   return 0
 }
 
+/** mas_pop_node: a spare node, or one fresh from the slab; 0 without memory. */
+export function masPopNode(): number {
+  const cpu = thisCpu()
+  const node = load(cpu + Cpu.masSpare + MasStore.spare)
+  if (node === 0) return kmemCacheAlloc(Cache.mapleNode)
+  store(cpu + Cpu.masSpare + MasStore.spare, load(node + MapleNode.chain))
+  store(cpu + Cpu.masSpareCount, load(cpu + Cpu.masSpareCount) - 1)
+  return node
+}
+
 /** mas_destroy: gives the CPU's spare nodes back. */
 export function masFreeSpare(): void {
   const cpu = thisCpu()
@@ -90,11 +100,9 @@ export function masBuild(leaf: boolean, min: number, items: number): void {
 
 /** Takes a spare node, links it behind the one before it, and gives it its share of what is left. */
 function openNode(s: number, min: number): void {
-  const node = load(s + MasStore.spare)
+  const node = masPopNode()
   const before = load(s + MasStore.node)
   const nodes = load(s + MasStore.nodes)
-  store(s + MasStore.spare, load(node + MapleNode.chain))
-  store(thisCpu() + Cpu.masSpareCount, load(thisCpu() + Cpu.masSpareCount) - 1)
   store(node + MapleNode.min, min)
   store(node + MapleNode.chain, 0)
   if (before === 0) store(s + MasStore.first, node)

@@ -3,8 +3,8 @@ import { load } from '../machine/instructions.ts'
 import { INNER_MIN, INNER_SLOTS, LEAF_MIN, LEAF_SLOTS, MAPLE_MAX, MapleNode, mteOffset, mteParentSlot, mteToNode } from './maple-tree.ts'
 
 /** Slots that two nodes may have between them for one to take over part of the other's: fuller ones would soon do it again. */
-const LEAF_SHARE = 26
-const INNER_SHARE = 16
+const LEAF_SHARE = 27
+const INNER_SHARE = 17
 
 /** The node of the same level as `node` that covers `index`. The tree's lock is held for writing. */
 function nodeAt(node: number, index: number): number {

@@ -14,6 +14,7 @@ import {
   masBuilt,
   masFreeSpare,
   masNodesFor,
+  masPopNode,
   masStoreState,
 } from './maple-build.ts'
 import { masLeafGap, masUpdateGap } from './maple-gap.ts'
@@ -21,6 +22,7 @@ import { masSibling } from './maple-sibling.ts'
 import {
   INNER_MIN,
   LEAF_MIN,
+  LEAF_SLOTS,
   MAPLE_LEAF,
   MAPLE_MAX,
   MapleNode,
@@ -30,6 +32,8 @@ import {
   mteParentSlot,
   mteToNode,
 } from './maple-tree.ts'
+
+const ENOMEM = 12
 
 /** What a store has to do. */
 const Plan = Object.freeze({ nothing: 0, slot: 1, nodes: 2 })
@@ -200,7 +204,7 @@ function masReplace(tree: number, commit: boolean): number {
     if (before !== 0) left = before
     if (after !== 0) right = after
     if (made === 1 && left === right) {
-      if (commit) publishNode(tree, left, chain, mark)
+      if (commit) publishNode(tree, left, chain, mark, load(chain + MapleNode.chainGap))
       return needed
     }
     const up = load(left + MapleNode.parent)
@@ -213,17 +217,77 @@ function masReplace(tree: number, commit: boolean): number {
   }
 }
 
-/** Puts new node `node` where `old`, which covers the same range, is in the tree. */
-function publishNode(tree: number, old: number, node: number, mark: number): void {
+/**
+ * The common store, done at once: the planned slots of one leaf still make one leaf. Returns 0, or -ENOMEM with nothing
+ * changed. The same as what `masReplace` would do, in a third of the time.
+ */
+function replaceLeaf(tree: number, s: number, old: number): number {
+  const node = masPopNode()
+  if (node === 0) return -ENOMEM
+  const keep = load(s + MasStore.keep)
+  let first = load(old + MapleNode.min)
+  let longest = 0
+  store(node + MapleNode.min, first)
+  for (let i = 0; i < keep; i++) {
+    const pivot = load(old + MapleNode.pivot + i)
+    const slot = load(old + MapleNode.slot + i)
+    store(node + MapleNode.pivot + i, pivot)
+    store(node + MapleNode.slot + i, slot)
+    if (slot === 0 && pivot - first >= longest) longest = pivot - first + 1
+    first = pivot + 1
+  }
+  let to = node + keep
+  if (load(s + MasStore.cut) !== 0) {
+    const pivot = load(s + MasStore.index) - 1
+    const slot = load(old + MapleNode.slot + keep)
+    store(to + MapleNode.pivot, pivot)
+    store(to + MapleNode.slot, slot)
+    if (slot === 0 && pivot - first >= longest) longest = pivot - first + 1
+    first = pivot + 1
+    to++
+  }
+  const last = load(s + MasStore.last)
+  const entry = load(s + MasStore.entry)
+  store(to + MapleNode.pivot, last)
+  store(to + MapleNode.slot, entry)
+  if (entry === 0 && last - first >= longest) longest = last - first + 1
+  first = last + 1
+  const end = old + load(old + MapleNode.end)
+  for (let p = old + load(s + MasStore.from); p <= end; p++) {
+    const pivot = load(p + MapleNode.pivot)
+    const slot = load(p + MapleNode.slot)
+    to++
+    store(to + MapleNode.pivot, pivot)
+    store(to + MapleNode.slot, slot)
+    if (slot === 0 && pivot - first >= longest) longest = pivot - first + 1
+    first = pivot + 1
+  }
+  store(node + MapleNode.end, to - node)
+  store(node + MapleNode.max, first - 1)
+  publishNode(tree, old, node, MAPLE_LEAF, longest)
+  return 0
+}
+
+/** Whether the store that `planStore` planned replaces one leaf by one. */
+function oneLeaf(s: number): boolean {
+  const left = load(s + MasStore.left)
+  const total = load(s + MasStore.total)
+  if (left === 0 || left !== load(s + MasStore.right) || total > LEAF_SLOTS) return false
+  return total >= LEAF_MIN || (load(left + MapleNode.parent) === 0 && total > 1)
+}
+
+/** Puts new node `node`, whose longest free range is `gap`, where `old`, which covers the same range, is in the tree. */
+function publishNode(tree: number, old: number, node: number, mark: number, gap: number): void {
   const up = load(old + MapleNode.parent)
   store(node + MapleNode.parent, up)
   if (up === 0) {
     rcuAssignPointer(tree + MapleTree.root, node | mark)
   } else {
     rcuAssignPointer(mteToNode(up) + MapleNode.slot + mteParentSlot(up), node | mark)
-    masUpdateGap(node, load(node + MapleNode.chainGap))
+    masUpdateGap(node, gap)
   }
-  freeReplaced(old | mark)
+  if (mark !== 0) bury(old)
+  else freeReplaced(old)
 }
 
 /** Makes `link` (0: empty) the tree's root. */
@@ -254,9 +318,14 @@ function freeReplaced(top: number): void {
       store(tail + MapleNode.chain, 0)
     }
     link = load(node + MapleNode.chain)
-    writeOnce(node + MapleNode.parent, node)
-    callRcu(node + MapleNode.rcuHead, RcuFunc.mapleNode)
+    bury(node)
   }
+}
+
+/** Marks `node`, which is not reachable any more, dead, and has it freed once its readers are gone. */
+function bury(node: number): void {
+  writeOnce(node + MapleNode.parent, node)
+  callRcu(node + MapleNode.rcuHead, RcuFunc.mapleNode)
 }
 
 /** The RCU callback of a replaced node, for the dispatcher of `RcuFunc.mapleNode`. */
@@ -269,7 +338,8 @@ export function mapleNodeFreeRcu(head: number): void {
  * fail. Returns 0 or -ENOMEM. The tree's lock is held for writing, until the store or `mtCancelPreallocation`.
  */
 export function mtPreallocate(tree: number, index: number, last: number, entry: number): number {
-  return planStore(tree, index, last, entry) === Plan.nodes ? masAllocNodes(masReplace(tree, false)) : 0
+  if (planStore(tree, index, last, entry) !== Plan.nodes) return 0
+  return masAllocNodes(oneLeaf(masStoreState()) ? 1 : masReplace(tree, false))
 }
 
 /** mas_destroy: gives back what `mtPreallocate` set aside, when the store does not happen. */
@@ -292,9 +362,10 @@ export function mtStoreRange(tree: number, index: number, last: number, entry: n
     rcuAssignPointer(p, entry)
     if ((was === 0) !== (entry === 0)) masUpdateGap(leaf, masLeafGap(leaf))
   } else if (plan === Plan.nodes) {
-    const error = masAllocNodes(masReplace(tree, false))
+    const single = oneLeaf(s)
+    const error = single ? replaceLeaf(tree, s, load(s + MasStore.left)) : masAllocNodes(masReplace(tree, false))
     if (error !== 0) return error
-    masReplace(tree, true)
+    if (!single) masReplace(tree, true)
   }
   if (load(s + MasStore.spare) !== 0) masFreeSpare()
   return 0

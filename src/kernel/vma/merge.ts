@@ -5,8 +5,8 @@ import { design } from '../design/design.ts'
 import { Errno } from '../machine/errno.ts'
 import { load, store, thisCpu } from '../machine/instructions.ts'
 import { Cpu } from '../machine/percpu.ts'
+import { putFile } from '../memory/file.ts'
 import { Mm } from '../memory/mm.ts'
-import { putFile } from '../memory/page-cache.ts'
 import { anonVmaClone, chainIsSingular, unlinkAnonVmas, vmaIsForkChild } from './anon-vma.ts'
 import { touchingNext, touchingPrev, vmaLookup } from './find-vma.ts'
 import { mtStoreRange } from './maple-store.ts'
@@ -25,6 +25,11 @@ export function vmgSet(mm: number, start: number, end: number, flags: number, pg
   store(cpu + Cpu.vmgAnonVma, source === 0 ? 0 : load(source + Vma.anonVma))
 }
 
+/** The described range belongs to `anonVma` although it has no VMA yet: what a mapping expands into. */
+export function vmgSetAnonVma(anonVma: number): void {
+  store(thisCpu() + Cpu.vmgAnonVma, anonVma)
+}
+
 /** is_mergeable_vma and is_mergeable_anon_vma: whether the range and `neighbour` are of one kind. */
 function isMergeable(neighbour: number): boolean {
   const cpu = thisCpu()
@@ -32,7 +37,8 @@ function isMergeable(neighbour: number): boolean {
   if (load(neighbour + Vma.file) !== load(cpu + Cpu.vmgFile)) return false
   const theirs = load(neighbour + Vma.anonVma)
   const ours = load(cpu + Cpu.vmgAnonVma)
-  if (theirs === 0 && ours !== 0) return chainIsSingular(load(cpu + Cpu.vmgSource))
+  const source = load(cpu + Cpu.vmgSource)
+  if (theirs === 0 && ours !== 0) return source === 0 || chainIsSingular(source)
   if (theirs !== 0 && ours === 0) return !vmaIsForkChild(neighbour)
   return theirs === ours
 }

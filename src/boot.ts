@@ -1,25 +1,27 @@
 // Boot: lays a machine out in a buffer (once), and binds a thread to it (every CPU). The layout, in words: globals, a
 // per-CPU area for each CPU, tables of the size of the machine, the struct pages, the frames.
 
-import { bindArch } from './arch/arch.ts'
-import { architectures } from './arch/architectures.ts'
-import { bindDesign, type Design } from './design/design.ts'
-import { Global } from './machine/globals.ts'
-import { bindHeap, WORD_BYTES } from './machine/heap.ts'
-import { bindCpu, load, perCpu, store } from './machine/instructions.ts'
-import { CPU_STRIDE, Cpu } from './machine/percpu.ts'
-import { mmWords } from './memory/mm.ts'
-import { Page, PageFlag, pfnToPage } from './memory/page.ts'
-import { addToZone } from './memory/page-alloc.ts'
-import { File, pageCacheWords } from './memory/page-cache.ts'
-import { Cache, kmemCacheCreate } from './memory/slab.ts'
-import { GatherBatch } from './pagetable/mmu-gather.ts'
-import { Level, tableWords } from './pagetable/table-alloc.ts'
-import { interrupt } from './pagetable/tlb.ts'
-import { SRCU_CPU_WORDS, Srcu } from './sync/srcu.ts'
-import { AnonVma, AnonVmaChain } from './vma/anon-vma.ts'
-import { MAPLE_NODE_ALIGN, MapleNode } from './vma/maple-tree.ts'
-import { Vma } from './vma/vma.ts'
+import { bindArch } from './kernel/arch/arch.ts'
+import { architectures } from './kernel/arch/architectures.ts'
+import { bindDesign, type Design } from './kernel/design/design.ts'
+import { Global } from './kernel/machine/globals.ts'
+import { bindHeap, WORD_BYTES } from './kernel/machine/heap.ts'
+import { bindCpu, load, perCpu, store } from './kernel/machine/instructions.ts'
+import { CPU_STRIDE, Cpu } from './kernel/machine/percpu.ts'
+import { File } from './kernel/memory/file.ts'
+import { Inode } from './kernel/memory/inode.ts'
+import { mmWords } from './kernel/memory/mm.ts'
+import { Page, PageFlag, pfnToPage } from './kernel/memory/page.ts'
+import { addToZone } from './kernel/memory/page-alloc.ts'
+import { pageCacheWords } from './kernel/memory/page-cache.ts'
+import { Cache, kmemCacheCreate } from './kernel/memory/slab.ts'
+import { GatherBatch } from './kernel/pagetable/mmu-gather.ts'
+import { Level, tableWords } from './kernel/pagetable/table-alloc.ts'
+import { interrupt } from './kernel/pagetable/tlb.ts'
+import { SRCU_CPU_WORDS, Srcu } from './kernel/sync/srcu.ts'
+import { AnonVma, AnonVmaChain } from './kernel/vma/anon-vma.ts'
+import { MAPLE_NODE_ALIGN, MapleNode } from './kernel/vma/maple-tree.ts'
+import { Vma } from './kernel/vma/vma.ts'
 
 const MAGIC = 0x67726163
 const PAGE_CACHE_BUCKETS = 1 << 12
@@ -129,6 +131,7 @@ function bootSlabs(cpus: number): void {
   kmemCacheCreate(Cache.anonVma, AnonVma.size, 8, 0)
   kmemCacheCreate(Cache.anonVmaChain, AnonVmaChain.size, 8, 0)
   kmemCacheCreate(Cache.file, File.size, 8, 0)
+  kmemCacheCreate(Cache.inode, Inode.size, 8, 0)
   kmemCacheCreate(Cache.gatherBatch, GatherBatch.size, 8, 0)
   kmemCacheCreate(Cache.tablePmd, tableWords(Level.pmd), 16, 0)
   kmemCacheCreate(Cache.tablePud, tableWords(Level.pud), 16, 0)

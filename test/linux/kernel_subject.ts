@@ -1,0 +1,188 @@
+// The memory manager itself as a subject: one CPU, natively or stepped, under any design and architecture.
+
+import {
+  addressOf,
+  type Prepared,
+  pageOf,
+  prepareBrk,
+  prepareMadvise,
+  prepareMmap,
+  prepareMprotect,
+  prepareMremap,
+  prepareMunmap,
+  toResult,
+} from '../../src/abi/system-calls.ts'
+import { attach, boot, machineBytes } from '../../src/boot.ts'
+import { Global } from '../../src/kernel/machine/globals.ts'
+import { load, readOnce, store } from '../../src/kernel/machine/instructions.ts'
+import { fileInode } from '../../src/kernel/memory/file.ts'
+import { Inode } from '../../src/kernel/memory/inode.ts'
+import { Mm } from '../../src/kernel/memory/mm.ts'
+import { Access } from '../../src/kernel/pagetable/tlb.ts'
+import { findVma } from '../../src/kernel/vma/find-vma.ts'
+import { Vm, Vma } from '../../src/kernel/vma/vma.ts'
+import { designByName, machineShape } from '../../src/shape.ts'
+import type { Executor } from './executor.ts'
+import { nativeExecutor } from './executor.ts'
+import { type Answer, FILES, NULL, OBJECTS, type Operation, REGION, type RegionLine, type Subject } from './operation.ts'
+
+const { base, pageShift, pages, brkPage } = REGION
+const pageSize = 2 ** pageShift
+const OUTSIDE = Vm.mayRead | Vm.dontExpand
+const FIXED = 1
+const CODE = { 1: ['SIGSEGV', 1], 2: ['SIGSEGV', 2], 4: ['SIGBUS', 2] } as const
+
+/** One machine whose address space is full but for the region, as the C driver's is. */
+export class KernelSubject implements Subject {
+  readonly name: string
+  readonly #executor: Executor
+  readonly #design: ReturnType<typeof designByName>
+  readonly #shape: ReturnType<typeof machineShape>
+  readonly #buffer: SharedArrayBuffer
+  #files: number[] = []
+  #inodes = new Map<number, string>()
+  #processes = new Map<number, number>()
+
+  constructor(design: string, arch = 'x86_64', executor: Executor = nativeExecutor) {
+    this.name = `${design} on ${arch}${executor === nativeExecutor ? '' : ', stepped'}`
+    this.#executor = executor
+    this.#design = designByName(design)
+    this.#shape = machineShape({ arch, design, cpus: 1, memory: 4 * 2 ** 20, windows: [0, 255], poison: true })
+    this.#buffer = new SharedArrayBuffer(machineBytes(this.#shape))
+  }
+
+  run(list: readonly Operation[]): Answer[] {
+    new Int32Array(this.#buffer).fill(0)
+    boot(this.#buffer, this.#shape, this.#design)
+    attach(this.#buffer, 0, this.#design, false)
+    this.#executor.attach(this.#buffer, 1)
+    this.#openFiles()
+    const first = this.#executor.call('sysNewMm')
+    this.#processes = new Map([[0, first]])
+    this.#reserve(first, load(Global.mmapMinPage), pageOf(base))
+    this.#reserve(first, pageOf(base) + pages, load(Global.taskSize))
+    store(first + Mm.startBrk, pageOf(base) + brkPage)
+    store(first + Mm.brk, pageOf(base) + brkPage)
+    const answers = list.map((op) => this.#perform(op))
+    this.#executor.call('sysSwitchMm', 0)
+    for (const mm of this.#processes.values()) this.#executor.call('sysExit', mm)
+    return answers
+  }
+
+  #reserve(mm: number, start: number, end: number): void {
+    // Two windows that are not adjacent are two mappings.
+    const edge = 2 ** 27
+    const parts =
+      start < edge && end > edge
+        ? [
+            [start, edge],
+            [edge, end],
+          ]
+        : [[start, end]]
+    for (const [from = 0, to = 0] of parts) {
+      if (this.#executor.call('sysMmap', mm, from, to - from, OUTSIDE, FIXED, 0, 0) !== from) throw new Error('cannot reserve')
+    }
+  }
+
+  #openFiles(): void {
+    const inodes = new Map<string, number>()
+    this.#inodes = new Map()
+    for (const [name, { size, firstStamp }] of Object.entries(OBJECTS)) {
+      const inode = this.#executor.call('inodeCreate', Math.ceil(size / pageSize), 0, 0, inodes.size)
+      inodes.set(name, inode)
+      this.#inodes.set(inode, name)
+      for (let page = 0; page * pageSize < size; page += 2) this.#executor.fillPage(inode, page, firstStamp + page)
+    }
+    this.#files = FILES.map(({ object }) => this.#executor.call('fileOpen', inodes.get(object) ?? 0))
+  }
+
+  #perform(op: Operation): Answer {
+    const mm = this.#processes.get(op.process)
+    if (mm === undefined) throw new Error(`no such process: ${op.process}`)
+    if (op.kind === 'exit') {
+      this.#executor.call('sysSwitchMm', 0)
+      this.#executor.call('sysExit', mm)
+      this.#processes.delete(op.process)
+      return { result: 0, maps: [] }
+    }
+    return { ...this.#act(op, mm), maps: this.#maps(mm) }
+  }
+
+  #act(op: Exclude<Operation, { kind: 'exit' }>, mm: number): Omit<Answer, 'maps'> {
+    switch (op.kind) {
+      case 'mmap': {
+        const rights = FILES[op.file]
+        const file = rights === undefined ? undefined : { file: this.#files[op.file] ?? 0, ...rights }
+        return this.#call(prepareMmap(mm, absolute(op.address), op.length, op.prot, op.flags, file, op.offset), true)
+      }
+      case 'munmap':
+        return this.#call(prepareMunmap(mm, absolute(op.address), op.length))
+      case 'mprotect':
+        return this.#call(prepareMprotect(mm, absolute(op.address), op.length, op.prot))
+      case 'madvise':
+        return this.#call(prepareMadvise(mm, absolute(op.address), op.length, op.advice))
+      case 'mremap':
+        return this.#call(prepareMremap(mm, absolute(op.address), op.oldLength, op.newLength, op.flags, absolute(op.newAddress)), true)
+      case 'brk':
+        this.#call(prepareBrk(mm, absolute(op.address)))
+        return { result: addressOf(load(mm + Mm.brk) - 1) + pageSize - load(mm + Mm.brkUnused) - base }
+      case 'fork': {
+        const child = this.#executor.call('sysFork', mm)
+        if (child === 0) return { result: -12 }
+        this.#processes.set(op.child, child)
+        return { result: 0 }
+      }
+      case 'read':
+      case 'write':
+        return this.#access(op, mm)
+    }
+  }
+
+  #call(prepared: Prepared, address = false): Omit<Answer, 'maps'> {
+    if (typeof prepared === 'number') return { result: prepared }
+    const result = toResult(prepared, this.#executor.call(prepared.name, ...prepared.args))
+    return { result: address && result >= 0 ? result - base : result }
+  }
+
+  #access(op: Operation & { kind: 'read' | 'write' }, mm: number): Omit<Answer, 'maps'> {
+    this.#executor.call('sysSwitchMm', mm)
+    const page = pageOf(absolute(op.address))
+    const outcome = this.#executor.access(
+      page,
+      op.kind === 'write' ? Access.write : Access.read,
+      op.kind === 'write' ? op.stamp : undefined,
+    )
+    if ('fault' in outcome) {
+      const [signal, code] = CODE[outcome.fault as keyof typeof CODE]
+      return { result: 0, fault: { signal, code, address: op.address } }
+    }
+    return { result: op.kind === 'read' ? outcome.value : 0 }
+  }
+
+  #maps(mm: number): RegionLine[] {
+    const lines: RegionLine[] = []
+    const first = pageOf(base)
+    for (let vma = findVma(mm, first); vma !== 0 && load(vma + Vma.start) < first + pages; vma = findVma(mm, load(vma + Vma.end))) {
+      const flags = load(vma + Vma.flags)
+      const bit = (of: number, letter: string): string => ((flags & of) !== 0 ? letter : '-')
+      const file = load(vma + Vma.file)
+      lines.push({
+        start: load(vma + Vma.start) - first,
+        end: load(vma + Vma.end) - first,
+        perms: bit(Vm.read, 'r') + bit(Vm.write, 'w') + bit(Vm.exec, 'x') + ((flags & Vm.mayShare) !== 0 ? 's' : 'p'),
+        offset: file === 0 ? 0 : load(vma + Vma.pgoff),
+        object: file === 0 ? '-' : this.#objectName(fileInode(file)),
+      })
+    }
+    return lines
+  }
+
+  #objectName(inode: number): string {
+    const known = this.#inodes.get(inode)
+    return known ?? `shmem${readOnce(inode + Inode.id)}`
+  }
+}
+
+function absolute(address: number): number {
+  return address === NULL ? 0 : base + address
+}
