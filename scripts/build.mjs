@@ -6,9 +6,9 @@ import { fileURLToPath } from 'node:url'
 const root = fileURLToPath(new URL('..', import.meta.url))
 const tsc = fileURLToPath(new URL('../node_modules/typescript/bin/tsc', import.meta.url))
 const { status } = spawnSync(process.execPath, [tsc, '-p', `${root}tsconfig.build.json`], { stdio: 'inherit' })
-if (status !== 0) process.exit(status ?? 1)
 if (existsSync(`${root}dist/compile/build.js`)) {
   const { buildStepped } = await import('../dist/compile/build.js')
   await buildStepped(`${root}src/kernel`, `${root}dist/stepped/kernel`)
 }
 if (existsSync(`${root}dist/cli/main.js`)) chmodSync(`${root}dist/cli/main.js`, 0o755)
+process.exit(status ?? 1)

@@ -35,7 +35,8 @@ export class MachineOptionError extends Error {
 /** The architecture called `name`. Throws `MachineOptionError` with the names that there are. */
 export function archByName(name: string): Arch {
   const arch = architectures.find((a) => a.name === name)
-  if (arch === undefined) throw new MachineOptionError(`unknown architecture '${name}': use one of ${architectures.map((a) => a.name).join(', ')}`)
+  if (arch === undefined)
+    throw new MachineOptionError(`unknown architecture '${name}': use one of ${architectures.map((a) => a.name).join(', ')}`)
   return arch
 }
 

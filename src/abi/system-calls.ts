@@ -22,6 +22,8 @@ export interface KernelCall {
 export type Prepared = KernelCall | number
 
 const EBADF = 9
+/** MAP_SHARED_VALIDATE refuses flags that are newer than itself. */
+const EOPNOTSUPP = 95
 
 /** Bytes of a page of the bound machine. */
 export function pageBytes(): number {
@@ -95,6 +97,7 @@ export interface MappedFile {
 export function vmFlags(prot: number, flags: number, file: MappedFile | undefined): number {
   let vm = (prot & 7) | Vm.mayRead | Vm.mayWrite | Vm.mayExec
   const type = flags & MapFlag.type
+  if (type === MapFlag.sharedValidate && file !== undefined && (flags & MapFlag.fixedNoreplace) !== 0) return -EOPNOTSUPP
   if (type === MapFlag.shared || (type === MapFlag.sharedValidate && file !== undefined)) {
     vm |= Vm.shared | Vm.mayShare
     if (file !== undefined && !file.writable) {

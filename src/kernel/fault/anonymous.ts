@@ -41,6 +41,7 @@ export function vmfAnonPrepare(mm: number, vma: number, flags: number): number {
 /** do_anonymous_page. The entry was none; returns bits of `VmFault`. */
 export function doAnonymousPage(mm: number, vma: number, vpn: number, pmd: number, flags: number): number {
   const vmFlags = load(vma + Vma.flags)
+  if ((vmFlags & Vm.userfault) !== 0) return VmFault.userfault
   if ((flags & FaultFlag.write) === 0) {
     const ptep = design.pteMapLock(mm, vma, pmd, vpn)
     if (ptep === 0) return 0

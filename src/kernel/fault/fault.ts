@@ -6,8 +6,20 @@ import { Vm, Vma } from '../vma/vma.ts'
 /** Flags of a fault. `vmaLock`: only the VMA is locked, its neighbours may change. `allowRetry`: may give up to sleep. */
 export const FaultFlag = Object.freeze({ write: 1, exec: 2, vmaLock: 4, allowRetry: 8, tried: 16 })
 
-/** Results of a fault. With `retry` whatever the design held has been released (`design.releaseFault`). */
-export const VmFault = Object.freeze({ sigsegvMaperr: 1, sigsegvAccerr: 2, sigbus: 4, oom: 8, retry: 16, major: 32, error: 15 })
+/**
+ * Results of a fault. With `retry` whatever the design held has been released (`design.releaseFault`). `userfault`: the page is
+ * missing in a range that the program fills itself.
+ */
+export const VmFault = Object.freeze({
+  sigsegvMaperr: 1,
+  sigsegvAccerr: 2,
+  sigbus: 4,
+  oom: 8,
+  retry: 16,
+  major: 32,
+  userfault: 64,
+  error: 79,
+})
 
 /** The fault flags of an access of kind `access`. */
 export function accessFlags(access: number): number {

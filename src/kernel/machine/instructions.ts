@@ -151,7 +151,11 @@ export function relax(): void {
 
 /** Answers a pending IPI now if interrupts are on. Natively called at poll points; stepped IPIs arrive by themselves. */
 export function pollInterrupts(): void {
-  if (words[cpuArea + Cpu.irqOff] === 0 && Atomics.load(words, cpuArea + Cpu.ipiRequests) !== words[cpuArea + Cpu.ipiAcks]) interrupt()
+  if (words[cpuArea + Cpu.irqOff] !== 0 || Atomics.load(words, cpuArea + Cpu.ipiRequests) === words[cpuArea + Cpu.ipiAcks]) return
+  // The hardware enters a handler with interrupts off.
+  words[cpuArea + Cpu.irqOff] = 1
+  interrupt()
+  words[cpuArea + Cpu.irqOff] = 0
 }
 
 /** FUTEX_WAIT: sleeps while `p` holds `expected`, until a wake-up. The caller rechecks: it may return early. */

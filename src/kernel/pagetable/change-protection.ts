@@ -5,10 +5,9 @@ import { load, readOnce, thisCpu } from '../machine/instructions.ts'
 import { Cpu } from '../machine/percpu.ts'
 import { Page, PageFlag, pfnToPage } from '../memory/page.ts'
 import { Pte, ptePfn, ptePresent, ptepGetAndClear, setPte } from './entries.ts'
-import { findPmd } from './levels.ts'
+import { nextPteTable, pmdAddrEnd } from './levels.ts'
 import { tlbAddRange } from './mmu-gather.ts'
 import { pteOffsetMapLock, pteUnmapUnlock } from './pte-offset-map.ts'
-import { pmdAddrEnd } from './zap.ts'
 
 const RIGHTS = Pte.present | Pte.protnone | Pte.exec | Pte.write
 
@@ -17,12 +16,11 @@ const RIGHTS = Pte.present | Pte.protnone | Pte.exec | Pte.write
  * `mayWrite` 1 lets exclusive dirty pages keep or get it. The VMA is write-locked; a gather is under way, which flushes.
  */
 export function changeProtection(mm: number, start: number, end: number, rights: number, mayWrite: number): void {
-  let vpn = start
+  let vpn = nextPteTable(mm, start, end)
   while (vpn < end) {
     const next = pmdAddrEnd(vpn, end)
-    const pmd = findPmd(mm, vpn)
-    if (pmd !== 0) changePteRange(pmd, vpn, next, rights, mayWrite)
-    vpn = next
+    changePteRange(load(thisCpu() + Cpu.out2), vpn, next, rights, mayWrite)
+    vpn = nextPteTable(mm, next, end)
   }
 }
 

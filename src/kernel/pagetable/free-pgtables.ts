@@ -5,7 +5,7 @@ import { ENTRY_WORDS, P4D_SHIFT, PGDIR_SHIFT, PMD_SHIFT, PTRS_PER_P4D, PTRS_PER_
 import { WINDOW_SHIFT } from '../arch/windows.ts'
 import { readOnce, writeOnce } from '../machine/instructions.ts'
 import { upperNone, upperTable } from './entries.ts'
-import { pgdOffset, tableIndex } from './levels.ts'
+import { pgdOffset, spanEnd, tableIndex } from './levels.ts'
 import { tlbRemoveTable } from './mmu-gather.ts'
 import { Level } from './table-alloc.ts'
 
@@ -25,13 +25,6 @@ export function freePgdRange(mm: number, start: number, end: number, floor: numb
     else freeTable(slot, Level.pte, PGDIR_SHIFT, vpn, floor, ceiling)
     vpn = next
   }
-}
-
-function spanEnd(vpn: number, shift: number, end: number): number {
-  // A span of more than a window ends with the window: the next one may be elsewhere in reality.
-  const bits = Math.min(shift, WINDOW_SHIFT)
-  const next = ((vpn >>> bits) + 1) << bits
-  return next > 0 && next < end ? next : end
 }
 
 /** Frees what lies below the table of `level` in `slot`, whose entries' tables are one level down; then the table itself. */

@@ -15,7 +15,8 @@ import {
 } from '../arch/arch.ts'
 import { WINDOW_SHIFT } from '../arch/windows.ts'
 import { Global } from '../machine/globals.ts'
-import { load, rcuAssignPointer, readOnce } from '../machine/instructions.ts'
+import { load, rcuAssignPointer, readOnce, store, thisCpu } from '../machine/instructions.ts'
+import { Cpu } from '../machine/percpu.ts'
 import { Mm } from '../memory/mm.ts'
 import { spinLock, spinUnlock } from '../sync/spinlock.ts'
 import { Upper, upperIsTable, upperNone, upperTable } from './entries.ts'
@@ -67,6 +68,41 @@ export function findPmd(mm: number, vpn: number): number {
   const pud = pudOffset(p4d, vpn)
   if (pud === 0) return 0
   return pmdOffset(pud, vpn)
+}
+
+/** The page behind the span of 2^`shift` pages that holds `vpn`, or `end` if that comes first. */
+export function spanEnd(vpn: number, shift: number, end: number): number {
+  // A span of more than a window ends with the window: the next one may be elsewhere in reality.
+  const bits = Math.min(shift, WINDOW_SHIFT)
+  const next = ((vpn >>> bits) + 1) << bits
+  return next > 0 && next < end ? next : end
+}
+
+/**
+ * The first page from `vpn` on, below `end`, that has a PTE table, or `end`. Its PMD slot goes to the CPU's `out2`. Passes
+ * over what upper levels show to be empty, so that a walk over a sparse mapping costs what is there.
+ */
+export function nextPteTable(mm: number, vpn: number, end: number): number {
+  let at = vpn
+  while (at < end) {
+    const p4d = p4dOffset(pgdOffset(mm, at), at)
+    const pud = p4d === 0 ? 0 : pudOffset(p4d, at)
+    const pmd = pud === 0 ? 0 : pmdOffset(pud, at)
+    if (p4d === 0) at = spanEnd(at, PGDIR_SHIFT, end)
+    else if (pud === 0) at = spanEnd(at, P4D_SHIFT, end)
+    else if (pmd === 0) at = spanEnd(at, PUD_SHIFT, end)
+    else if (upperNone(readOnce(pmd))) at = spanEnd(at, PMD_SHIFT, end)
+    else {
+      store(thisCpu() + Cpu.out2, pmd)
+      return at
+    }
+  }
+  return end
+}
+
+/** pmd_addr_end: the page behind the span of the PMD entry that holds `vpn`, or `end` if that comes first. */
+export function pmdAddrEnd(vpn: number, end: number): number {
+  return spanEnd(vpn, PMD_SHIFT, end)
 }
 
 /**

@@ -1,6 +1,6 @@
 // zap_pte_range: clears the entries of a range and hands their pages to the mmu_gather. The lock of each PTE table is held
 // while its entries are cleared; pages are freed after the flush that the gather makes.
-import { ENTRY_WORDS, PMD_SHIFT } from '../arch/arch.ts'
+import { ENTRY_WORDS } from '../arch/arch.ts'
 import { atomicOr, load, readOnce, thisCpu } from '../machine/instructions.ts'
 import { Cpu } from '../machine/percpu.ts'
 import { addMmCounter, Rss } from '../memory/mm.ts'
@@ -8,24 +8,17 @@ import { Page, PageFlag, pfnToPage } from '../memory/page.ts'
 import { inodeRss } from '../memory/page-cache.ts'
 import { pageAnon, removeRmap } from '../memory/rmap.ts'
 import { Pte, pteNone, ptePfn, ptepGetAndClear } from './entries.ts'
-import { findPmd } from './levels.ts'
+import { nextPteTable, pmdAddrEnd } from './levels.ts'
 import { tlbAddRange, tlbRemovePage } from './mmu-gather.ts'
 import { pteOffsetMapLock, pteUnmapUnlock } from './pte-offset-map.ts'
 
-/** The page behind the end of the PMD entry that covers `vpn`, or `end` if that comes first. */
-export function pmdAddrEnd(vpn: number, end: number): number {
-  const next = ((vpn >>> PMD_SHIFT) + 1) << PMD_SHIFT
-  return next < end && next > 0 ? next : end
-}
-
 /** unmap_page_range: unmaps the pages from `start` to `end` (exclusive) of `mm`. A gather is under way on this CPU. */
 export function unmapPageRange(mm: number, start: number, end: number): void {
-  let vpn = start
+  let vpn = nextPteTable(mm, start, end)
   while (vpn < end) {
     const next = pmdAddrEnd(vpn, end)
-    const pmd = findPmd(mm, vpn)
-    if (pmd !== 0) zapPteRange(mm, pmd, vpn, next)
-    vpn = next
+    zapPteRange(mm, load(thisCpu() + Cpu.out2), vpn, next)
+    vpn = nextPteTable(mm, next, end)
   }
 }
 

@@ -18,7 +18,8 @@ import { exitMmap, mmAlloc } from './exit.ts'
 function dupVma(child: number, parent: number, vma: number): number {
   const copy = vmAreaDup(vma, child)
   if (copy === 0) return 1
-  store(copy + Vma.flags, load(copy + Vma.flags) & ~Vm.locked)
+  // Whoever fills a userfault range fills the parent's: the child finds zeroes.
+  store(copy + Vma.flags, load(copy + Vma.flags) & ~(Vm.locked | Vm.userfault))
   const wipe = (load(vma + Vma.flags) & Vm.wipeOnFork) !== 0
   if (!wipe && anonVmaFork(copy, vma) !== 0) {
     design.vmaFree(copy)
@@ -39,7 +40,7 @@ function dupVma(child: number, parent: number, vma: number): number {
   store(child + Mm.totalVm, load(child + Mm.totalVm) + vmaPages(copy))
   // Without an anon_vma nothing is private: the child's faults find shared pages and the file by themselves.
   if (wipe || load(vma + Vma.anonVma) === 0) return 0
-  return copyPageRange(child, parent, load(vma + Vma.start), load(vma + Vma.end))
+  return copyPageRange(child, parent, load(vma + Vma.start), load(vma + Vma.end), load(copy + Vma.anonVma), load(copy + Vma.pgoff))
 }
 
 /** dup_mmap. mmap_lock of both is held for writing. Returns 0, or 1 without memory. */

@@ -7,10 +7,10 @@ import { atomicOr, load, readOnce, thisCpu } from '../machine/instructions.ts'
 import { Cpu } from '../machine/percpu.ts'
 import { Page, PageFlag, pfnToPage } from '../memory/page.ts'
 import { Pte, ptePfn, ptePresent, ptepGet, ptepGetAndClear, setPte } from '../pagetable/entries.ts'
-import { findPmd } from '../pagetable/levels.ts'
+import { findPmd, nextPteTable, pmdAddrEnd } from '../pagetable/levels.ts'
 import { tlbAddRange, tlbFinishMmu, tlbGatherMmu } from '../pagetable/mmu-gather.ts'
 import { pteOffsetMap, pteOffsetMapLock, pteUnmap, pteUnmapUnlock } from '../pagetable/pte-offset-map.ts'
-import { pmdAddrEnd, unmapPageRange } from '../pagetable/zap.ts'
+import { unmapPageRange } from '../pagetable/zap.ts'
 import { findVma, vmaLookup } from '../vma/find-vma.ts'
 import { mmapReadLock, mmapReadUnlock } from '../vma/mmap-lock.ts'
 import { Vm, Vma, vmaIsAnonymous } from '../vma/vma.ts'
@@ -59,17 +59,16 @@ function zapOrFree(mm: number, start: number, end: number, advice: number): numb
 
 /** madvise_free_pte_range: pages become clean and lazily freeable; a write makes them dirty and kept again. */
 function freeRange(mm: number, start: number, end: number): void {
-  let vpn = start
+  let vpn = nextPteTable(mm, start, end)
   while (vpn < end) {
     const next = pmdAddrEnd(vpn, end)
-    const pmd = findPmd(mm, vpn)
-    const mapped = pmd === 0 ? 0 : pteOffsetMapLock(pmd, vpn)
+    const mapped = pteOffsetMapLock(load(thisCpu() + Cpu.out2), vpn)
     if (mapped !== 0) {
       const ptl = load(thisCpu() + Cpu.out1)
       for (let i = 0; i < next - vpn; i++) freePte(mapped + i * ENTRY_WORDS, vpn + i)
       pteUnmapUnlock(mapped, ptl)
     }
-    vpn = next
+    vpn = nextPteTable(mm, next, end)
   }
 }
 

@@ -25,7 +25,7 @@ export const Placement = Object.freeze({ hint: 0, fixed: 1, fixedNoreplace: 2 })
  */
 export function getUnmappedArea(mm: number, hint: number, pages: number): number {
   if (hint > 0) {
-    const at = hint < load(Global.mmapMinPage) ? load(Global.mmapMinPage) : hint
+    const at = Math.max(hint, load(Global.mmapMinPage))
     if (at + pages <= load(Global.taskSize) && at + pages <= runEnd(at) && findVmaIntersection(mm, at, at + pages) === 0) return at
   }
   const lowest = load(Global.mmapMinPage)
@@ -40,7 +40,7 @@ export function getUnmappedArea(mm: number, hint: number, pages: number): number
   let low = load(mm + Mm.mmapBase)
   while (low < load(Global.taskSize)) {
     const run = runEnd(low)
-    const end = run > load(Global.taskSize) ? load(Global.taskSize) : run
+    const end = Math.min(run, load(Global.taskSize))
     const found = end - low >= pages ? mtEmptyArea(mm + Mm.tree, low, end - 1, pages) : -1
     if (found >= 0) return found
     low = run

@@ -42,13 +42,16 @@ function checkVma(vma: number, address: number, oldPages: number, newPages: numb
 function copyVma(mm: number, vma: number, address: number, target: number, pages: number): number {
   const untouched = vmaIsAnonymous(vma) && load(vma + Vma.anonVma) === 0
   const pgoff = untouched ? target : (load(vma + Vma.pgoff) + address - load(vma + Vma.start)) | 0
-  vmgSet(mm, target, target + pages, load(vma + Vma.flags), pgoff, load(vma + Vma.file), vma)
+  // userfaultfd did not ask for MREMAP events: what moves is no longer registered.
+  const flags = load(vma + Vma.flags) & ~Vm.userfault
+  vmgSet(mm, target, target + pages, flags, pgoff, load(vma + Vma.file), vma)
   const merged = vmaMergeNewRange(0)
   if (merged !== 0) return merged
   const copy = vmAreaDup(vma, mm)
   if (copy === 0) return 0
   store(copy + Vma.start, target)
   store(copy + Vma.end, target + pages)
+  store(copy + Vma.flags, flags)
   store(copy + Vma.pgoff, pgoff)
   if (anonVmaClone(copy, vma, 1) !== 0) {
     design.vmaFree(copy)

@@ -6,14 +6,14 @@ import { Cpu } from '../machine/percpu.ts'
 import { struct } from '../machine/struct.ts'
 import { Cache, kmemCacheAlloc, kmemCacheFree } from '../memory/slab.ts'
 import { masInnerGap, masLeafGap } from './maple-gap.ts'
-import { INNER_SLOTS, LEAF_SLOTS, MAPLE_LEAF, MapleNode, mteToNode } from './maple-tree.ts'
+import { INNER_SLOTS, LEAF_SLOTS, MapleNode, mteToNode } from './maple-tree.ts'
 
 const ENOMEM = 12
 
 /**
  * The words of `Cpu.masSpare`. `spare`: chain of spare nodes. Then the builder: `first` of the chain of finished nodes,
  * `node` being filled up to slot `offset`, of which it shall have `room`; `items` and `nodes` not begun yet; `leaf`.
- * Then the store that is planned, see `maple-store.ts`.
+ * Then the store that is planned, see `maple-plan.ts`.
  */
 export const MasStore = struct({
   spare: 1,
@@ -82,15 +82,15 @@ export function masFreeSpare(): void {
 }
 
 /** How many nodes hold `items` slots. Leaves that are split leave one slot free: see `isFull`. */
-export function masNodesFor(items: number, leaf: boolean): number {
-  if (!leaf) return ((items + INNER_SLOTS - 1) / INNER_SLOTS) | 0
+export function masNodesFor(items: number, leaf: number): number {
+  if (leaf === 0) return ((items + INNER_SLOTS - 1) / INNER_SLOTS) | 0
   return items <= LEAF_SLOTS ? 1 : ((items + LEAF_SLOTS - 2) / (LEAF_SLOTS - 1)) | 0
 }
 
 /** Begins a level: `items` slots, of which the first begins at index `min`. */
-export function masBuild(leaf: boolean, min: number, items: number): void {
+export function masBuild(leaf: number, min: number, items: number): void {
   const s = masStoreState()
-  store(s + MasStore.leaf, leaf ? MAPLE_LEAF : 0)
+  store(s + MasStore.leaf, leaf)
   store(s + MasStore.items, items)
   store(s + MasStore.nodes, masNodesFor(items, leaf))
   store(s + MasStore.first, 0)

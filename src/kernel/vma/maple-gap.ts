@@ -9,11 +9,11 @@ const EBUSY = 16
 export function masLeafGap(leaf: number): number {
   const end = load(leaf + MapleNode.end)
   let longest = 0
-  let first = load(leaf + MapleNode.min)
+  let before = load(leaf + MapleNode.min) - 1
   for (let i = 0; i <= end; i++) {
     const last = load(leaf + MapleNode.pivot + i)
-    if (load(leaf + MapleNode.slot + i) === 0 && last - first >= longest) longest = last - first + 1
-    first = last + 1
+    if (load(leaf + MapleNode.slot + i) === 0 && last - before > longest) longest = last - before
+    before = last
   }
   return longest
 }

@@ -24,9 +24,9 @@ function nodeAt(node: number, index: number): number {
  * The node beside those from `left` to `right`, of one level, that must be replaced with them when `total` slots are to
  * stay of them; 0 if they can do without, or are the whole level. A child of the same parent is preferred.
  */
-export function masSibling(left: number, right: number, total: number, leaf: boolean): number {
-  const few = total < (leaf ? LEAF_MIN : INNER_MIN)
-  const many = total > (leaf ? LEAF_SLOTS : INNER_SLOTS) && left === right
+export function masSibling(left: number, right: number, total: number, leaf: number): number {
+  const few = total < (leaf !== 0 ? LEAF_MIN : INNER_MIN)
+  const many = total > (leaf !== 0 ? LEAF_SLOTS : INNER_SLOTS) && left === right
   if (!few && !many) return 0
   const up = load(left + MapleNode.parent)
   const upRight = load(right + MapleNode.parent)
@@ -39,7 +39,7 @@ export function masSibling(left: number, right: number, total: number, leaf: boo
       ? mteToNode(load(parentRight + MapleNode.slot + mteParentSlot(upRight) + 1))
       : 0
   if (many) {
-    const share = leaf ? LEAF_SHARE : INNER_SHARE
+    const share = leaf !== 0 ? LEAF_SHARE : INNER_SHARE
     if (next !== 0 && total + load(next + MapleNode.end) + 1 <= share) return next
     return previous !== 0 && total + load(previous + MapleNode.end) + 1 <= share ? previous : 0
   }

@@ -1,5 +1,5 @@
 // The maple tree (Linux 6.1 lib/maple_tree.c): a B-tree of ranges that readers walk under RCU alone. This file is the
-// node and its readers; `maple-store.ts` writes, `maple-build.ts` fills new nodes, `maple-gap.ts` looks for free ranges.
+// node and its readers; `maple-store.ts` writes, `maple-gap.ts` looks for free ranges.
 //
 // A published node never changes but for four kinds of words: a slot (another child of the same range, another entry of
 // the same range), a gap, the parent link, and the rcu_head. Pivots, bounds and length stay, so readers load those plain
@@ -156,8 +156,8 @@ function scanForward(tree: number, leaf: number, offset: number, index: number, 
       continue
     }
     if (entry !== 0) return mteFirst(leaf, offset) > max ? 0 : masSet(tree, leaf, offset, entry)
+    if (load(leaf + MapleNode.max) >= max) return 0
     index = load(leaf + MapleNode.max) + 1
-    if (index > max) return 0
     leaf = 0
   }
 }
@@ -181,8 +181,8 @@ function scanBackward(tree: number, leaf: number, offset: number, index: number,
       continue
     }
     if (entry !== 0) return load(leaf + MapleNode.pivot + offset) < min ? 0 : masSet(tree, leaf, offset, entry)
+    if (load(leaf + MapleNode.min) <= min) return 0
     index = load(leaf + MapleNode.min) - 1
-    if (index < min) return 0
     leaf = 0
   }
 }
@@ -215,15 +215,15 @@ export function mtPrev(tree: number, index: number, min: number): number {
  */
 export function masNext(max: number): number {
   const cpu = thisCpu()
-  const index = load(cpu + Cpu.masLast) + 1
-  if (index > max) return 0
-  return scanForward(load(cpu + Cpu.masTree), load(cpu + Cpu.masNode), load(cpu + Cpu.masOffset) + 1, index, max)
+  const last = load(cpu + Cpu.masLast)
+  if (last >= max) return 0
+  return scanForward(load(cpu + Cpu.masTree), load(cpu + Cpu.masNode), load(cpu + Cpu.masOffset) + 1, last + 1, max)
 }
 
 /** mas_prev: the entry before, if it ends at or above `min`. As `masNext`. */
 export function masPrev(min: number): number {
   const cpu = thisCpu()
-  const index = load(cpu + Cpu.masIndex) - 1
-  if (index < min) return 0
-  return scanBackward(load(cpu + Cpu.masTree), load(cpu + Cpu.masNode), load(cpu + Cpu.masOffset) - 1, index, min)
+  const first = load(cpu + Cpu.masIndex)
+  if (first <= min) return 0
+  return scanBackward(load(cpu + Cpu.masTree), load(cpu + Cpu.masNode), load(cpu + Cpu.masOffset) - 1, first - 1, min)
 }

@@ -3,6 +3,7 @@
 import {
   addressOf,
   type Prepared,
+  pageBytes,
   pageOf,
   prepareBrk,
   prepareMadvise,
@@ -21,13 +22,12 @@ import { Mm } from '../../src/kernel/memory/mm.ts'
 import { Access } from '../../src/kernel/pagetable/tlb.ts'
 import { findVma } from '../../src/kernel/vma/find-vma.ts'
 import { Vm, Vma } from '../../src/kernel/vma/vma.ts'
-import { designByName, machineShape } from '../../src/shape.ts'
-import type { Executor } from './executor.ts'
-import { nativeExecutor } from './executor.ts'
-import { type Answer, FILES, NULL, OBJECTS, type Operation, REGION, type RegionLine, type Subject } from './operation.ts'
+import type { MachineHandle } from '../../src/machine.ts'
+import { archByName, designByName, machineShape } from '../../src/shape.ts'
+import { type Answer, FILES, NULL, OBJECTS, type Operation, REGION, type RegionLine, type Subject } from '../linux/operation.ts'
+import { type Executor, type ExecutorFactory, fillPage, nativeExecutor } from './executor.ts'
 
-const { base, pageShift, pages, brkPage } = REGION
-const pageSize = 2 ** pageShift
+const { base, pages, brkPage } = REGION
 const OUTSIDE = Vm.mayRead | Vm.dontExpand
 const FIXED = 1
 const CODE = { 1: ['SIGSEGV', 1], 2: ['SIGSEGV', 2], 4: ['SIGBUS', 2] } as const
@@ -35,38 +35,48 @@ const CODE = { 1: ['SIGSEGV', 1], 2: ['SIGSEGV', 2], 4: ['SIGBUS', 2] } as const
 /** One machine whose address space is full but for the region, as the C driver's is. */
 export class KernelSubject implements Subject {
   readonly name: string
-  readonly #executor: Executor
+  readonly machine: MachineHandle
+  readonly #factory: ExecutorFactory
   readonly #design: ReturnType<typeof designByName>
-  readonly #shape: ReturnType<typeof machineShape>
-  readonly #buffer: SharedArrayBuffer
+  /** Lists speak of 4 KiB pages; on larger pages every address and length grows with the page. */
+  readonly #scale: number
+  #executor!: Executor
   #files: number[] = []
   #inodes = new Map<number, string>()
   #processes = new Map<number, number>()
 
-  constructor(design: string, arch = 'x86_64', executor: Executor = nativeExecutor) {
-    this.name = `${design} on ${arch}${executor === nativeExecutor ? '' : ', stepped'}`
-    this.#executor = executor
+  constructor(design: string, arch = 'x86_64', factory: ExecutorFactory = nativeExecutor) {
+    this.#factory = factory
     this.#design = designByName(design)
-    this.#shape = machineShape({ arch, design, cpus: 1, memory: 4 * 2 ** 20, windows: [0, 255], poison: true })
-    this.#buffer = new SharedArrayBuffer(machineBytes(this.#shape))
+    this.#scale = 2 ** (archByName(arch).pageShift - REGION.pageShift)
+    const windows = arch === 'x86_64' ? [0, 255] : [0, 15]
+    const shape = machineShape({ arch, design, cpus: 1, memory: 1024 * this.#scale * 4096, windows, poison: true })
+    this.name = `${design} on ${arch}`
+    this.machine = { buffer: new SharedArrayBuffer(machineBytes(shape)), shape }
+    this.#boot()
   }
 
   run(list: readonly Operation[]): Answer[] {
-    new Int32Array(this.#buffer).fill(0)
-    boot(this.#buffer, this.#shape, this.#design)
-    attach(this.#buffer, 0, this.#design, false)
-    this.#executor.attach(this.#buffer, 1)
+    this.#boot()
+    this.#executor = this.#factory(this.machine)
     this.#openFiles()
     const first = this.#executor.call('sysNewMm')
     this.#processes = new Map([[0, first]])
-    this.#reserve(first, load(Global.mmapMinPage), pageOf(base))
-    this.#reserve(first, pageOf(base) + pages, load(Global.taskSize))
-    store(first + Mm.startBrk, pageOf(base) + brkPage)
-    store(first + Mm.brk, pageOf(base) + brkPage)
+    this.#reserve(first, load(Global.mmapMinPage), pageOf(base * this.#scale))
+    this.#reserve(first, pageOf(base * this.#scale) + pages, load(Global.taskSize))
+    store(first + Mm.startBrk, pageOf(base * this.#scale) + brkPage)
+    store(first + Mm.brk, pageOf(base * this.#scale) + brkPage)
     const answers = list.map((op) => this.#perform(op))
     this.#executor.call('sysSwitchMm', 0)
     for (const mm of this.#processes.values()) this.#executor.call('sysExit', mm)
     return answers
+  }
+
+  #boot(): void {
+    const { buffer, shape } = this.machine
+    new Int32Array(buffer).fill(0)
+    boot(buffer, shape, this.#design)
+    attach(buffer, 0, this.#design, false)
   }
 
   #reserve(mm: number, start: number, end: number): void {
@@ -88,10 +98,10 @@ export class KernelSubject implements Subject {
     const inodes = new Map<string, number>()
     this.#inodes = new Map()
     for (const [name, { size, firstStamp }] of Object.entries(OBJECTS)) {
-      const inode = this.#executor.call('inodeCreate', Math.ceil(size / pageSize), 0, 0, inodes.size)
+      const inode = this.#executor.call('inodeCreate', Math.ceil(size / 4096), 0, 0, inodes.size)
       inodes.set(name, inode)
       this.#inodes.set(inode, name)
-      for (let page = 0; page * pageSize < size; page += 2) this.#executor.fillPage(inode, page, firstStamp + page)
+      for (let page = 0; page * 4096 < size; page += 2) fillPage(inode, page, firstStamp + page)
     }
     this.#files = FILES.map(({ object }) => this.#executor.call('fileOpen', inodes.get(object) ?? 0))
   }
@@ -113,19 +123,32 @@ export class KernelSubject implements Subject {
       case 'mmap': {
         const rights = FILES[op.file]
         const file = rights === undefined ? undefined : { file: this.#files[op.file] ?? 0, ...rights }
-        return this.#call(prepareMmap(mm, absolute(op.address), op.length, op.prot, op.flags, file, op.offset), true)
+        return this.#call(
+          prepareMmap(mm, this.#absolute(op.address), op.length * this.#scale, op.prot, op.flags, file, op.offset * this.#scale),
+          true,
+        )
       }
       case 'munmap':
-        return this.#call(prepareMunmap(mm, absolute(op.address), op.length))
+        return this.#call(prepareMunmap(mm, this.#absolute(op.address), op.length * this.#scale))
       case 'mprotect':
-        return this.#call(prepareMprotect(mm, absolute(op.address), op.length, op.prot))
+        return this.#call(prepareMprotect(mm, this.#absolute(op.address), op.length * this.#scale, op.prot))
       case 'madvise':
-        return this.#call(prepareMadvise(mm, absolute(op.address), op.length, op.advice))
+        return this.#call(prepareMadvise(mm, this.#absolute(op.address), op.length * this.#scale, op.advice))
       case 'mremap':
-        return this.#call(prepareMremap(mm, absolute(op.address), op.oldLength, op.newLength, op.flags, absolute(op.newAddress)), true)
+        return this.#call(
+          prepareMremap(
+            mm,
+            this.#absolute(op.address),
+            op.oldLength * this.#scale,
+            op.newLength * this.#scale,
+            op.flags,
+            this.#absolute(op.newAddress),
+          ),
+          true,
+        )
       case 'brk':
-        this.#call(prepareBrk(mm, absolute(op.address)))
-        return { result: addressOf(load(mm + Mm.brk) - 1) + pageSize - load(mm + Mm.brkUnused) - base }
+        this.#call(prepareBrk(mm, this.#absolute(op.address)))
+        return { result: (addressOf(load(mm + Mm.brk) - 1) + pageBytes() - load(mm + Mm.brkUnused)) / this.#scale - base }
       case 'fork': {
         const child = this.#executor.call('sysFork', mm)
         if (child === 0) return { result: -12 }
@@ -141,12 +164,12 @@ export class KernelSubject implements Subject {
   #call(prepared: Prepared, address = false): Omit<Answer, 'maps'> {
     if (typeof prepared === 'number') return { result: prepared }
     const result = toResult(prepared, this.#executor.call(prepared.name, ...prepared.args))
-    return { result: address && result >= 0 ? result - base : result }
+    return { result: address && result >= 0 ? result / this.#scale - base : result }
   }
 
   #access(op: Operation & { kind: 'read' | 'write' }, mm: number): Omit<Answer, 'maps'> {
     this.#executor.call('sysSwitchMm', mm)
-    const page = pageOf(absolute(op.address))
+    const page = pageOf(this.#absolute(op.address))
     const outcome = this.#executor.access(
       page,
       op.kind === 'write' ? Access.write : Access.read,
@@ -161,7 +184,7 @@ export class KernelSubject implements Subject {
 
   #maps(mm: number): RegionLine[] {
     const lines: RegionLine[] = []
-    const first = pageOf(base)
+    const first = pageOf(base * this.#scale)
     for (let vma = findVma(mm, first); vma !== 0 && load(vma + Vma.start) < first + pages; vma = findVma(mm, load(vma + Vma.end))) {
       const flags = load(vma + Vma.flags)
       const bit = (of: number, letter: string): string => ((flags & of) !== 0 ? letter : '-')
@@ -181,8 +204,8 @@ export class KernelSubject implements Subject {
     const known = this.#inodes.get(inode)
     return known ?? `shmem${readOnce(inode + Inode.id)}`
   }
-}
 
-function absolute(address: number): number {
-  return address === NULL ? 0 : base + address
+  #absolute(address: number): number {
+    return address === NULL ? 0 : (base + address) * this.#scale
+  }
 }

@@ -1,0 +1,104 @@
+// `npm run bench`: the same loops on our kernel and on Linux, in turns, with medians and ratios at the end.
+import { availableParallelism, release } from 'node:os'
+import { type Linux, openLinux } from './linux.ts'
+import { LOOPS, type LoopName } from './loop-names.ts'
+import { type Options, readOptions } from './options.ts'
+import { type Ours, openOurs, pageBytes } from './ours.ts'
+import { scalingTable, table, targets } from './report.ts'
+import { ratePerThread } from './statistics.ts'
+
+/** Rates per thread (operations per second) of every round of one combination. */
+export interface Result {
+  readonly loop: LoopName
+  readonly design: string
+  readonly arch: string
+  readonly threads: number
+  readonly ours: number[]
+  readonly oursCpu: number[]
+  readonly linux: number[]
+  readonly linuxCpu: number[]
+}
+
+const LINUX_PAGE = 4096
+
+/** Measures one loop under one design and architecture: rounds of ours and Linux's in turns, for each number of threads. */
+async function measure(loop: LoopName, design: string, arch: string, options: Options, linux: Linux | undefined): Promise<Result[]> {
+  const results = options.threads.map(
+    (threads): Result => ({ loop, design, arch, threads, ours: [], oursCpu: [], linux: [], linuxCpu: [] }),
+  )
+  const machines: Ours[] = []
+  for (const threads of options.threads) machines.push(await openOurs(design, arch, threads, options.megabytes))
+  const comparable = pageBytes(arch) === LINUX_PAGE
+  // The first rounds are V8's and the frames': they are not kept.
+  for (let round = -2; round < options.rounds; round++) {
+    for (const [i, result] of results.entries()) {
+      progress(`${loop} ${design} ${arch} ${result.threads} threads, round ${Math.max(0, round + 1)}/${options.rounds}`)
+      const ours = await machines[i]!.run(loop, options.milliseconds)
+      const theirs =
+        linux !== undefined && comparable && round >= 0
+          ? await linux.run(loop, result.threads, options.milliseconds, options.megabytes)
+          : []
+      if (round < 0) continue
+      result.ours.push(ratePerThread(ours, 'wall'))
+      result.oursCpu.push(ratePerThread(ours, 'cpu'))
+      if (theirs.length === 0) continue
+      result.linux.push(ratePerThread(theirs, 'wall'))
+      result.linuxCpu.push(ratePerThread(theirs, 'cpu'))
+    }
+  }
+  if (machines.some((m) => !m.pinned)) unpinned = true
+  for (const machine of machines) await machine.close()
+  return results
+}
+
+let unpinned = false
+
+function progress(line: string): void {
+  if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${line}`)
+}
+
+/** Runs everything that `args` ask for. Returns the exit code. */
+export async function main(args: readonly string[]): Promise<number> {
+  const options = readOptions(args)
+  if ('message' in options) {
+    console.error(options.message)
+    return options.code
+  }
+  const linux = options.linux ? openLinux() : 'not asked for (--no-linux)'
+  const notes: string[] = []
+  if (typeof linux === 'string') notes.push(`Linux was not measured: ${linux}`)
+  const cores = availableParallelism()
+  if (options.threads.some((n) => n > cores)) notes.push(`more threads than cores (${cores}): such rows measure the scheduler`)
+  const results: Result[] = []
+  try {
+    for (const loop of options.loops)
+      for (const arch of options.archs)
+        for (const design of options.designs)
+          results.push(...(await measure(loop, design, arch, options, typeof linux === 'string' ? undefined : linux)))
+  } finally {
+    progress('')
+    if (typeof linux !== 'string') linux.close()
+  }
+  if (unpinned) notes.push('our threads could not be pinned to cores (no taskset, or not allowed)')
+  if (options.archs.some((arch) => pageBytes(arch) !== LINUX_PAGE))
+    notes.push('no ratio where the page size is not that of the kernel underneath')
+  const about = {
+    kernel: release(),
+    node: process.version,
+    cores,
+    rounds: options.rounds,
+    milliseconds: options.milliseconds,
+    megabytes: options.megabytes,
+  }
+  if (options.json) console.log(JSON.stringify({ about, notes, results }, undefined, 2))
+  else {
+    console.log(
+      `Linux ${about.kernel}, Node ${about.node}, ${cores} cores; ${options.rounds} rounds of ${options.milliseconds} ms, ${options.megabytes} MB\n`,
+    )
+    console.log(table(results))
+    for (const part of [scalingTable(results), targets(results), notes.map((n) => `note: ${n}`).join('\n')])
+      if (part !== '') console.log(`\n${part}`)
+    console.log(`\nwhat is counted: ${options.loops.map((l) => `${l}: ${LOOPS[l]}`).join('; ')}`)
+  }
+  return 0
+}

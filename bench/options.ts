@@ -1,0 +1,83 @@
+// The command line of `npm run bench`.
+import { parseArgs } from 'node:util'
+import { architectures } from '../src/kernel/arch/architectures.ts'
+import { designs } from '../src/kernel/design/designs.ts'
+import { LOOPS, type LoopName } from './loop-names.ts'
+
+export const HELP = `npm run bench -- [options]
+
+  --only NAME,...      loops to run (${Object.keys(LOOPS).join(', ')}; a part of a name will do)
+  --designs NAME,...   ${designs.map((d) => d.name).join(', ')} (all)
+  --archs NAME,...     ${architectures.map((a) => a.name).join(', ')} (x86_64)
+  --threads N,...      (1,2)
+  --rounds N           turns of ours and Linux's (9)
+  --milliseconds N     time of one turn (300)
+  --megabytes N        size of the large mappings (128)
+  --no-linux           our side alone
+  --quick              3 short rounds with 32 MB, to see that it works
+  --json               results as JSON, with every round`
+
+export interface Options {
+  readonly loops: readonly LoopName[]
+  readonly designs: readonly string[]
+  readonly archs: readonly string[]
+  readonly threads: readonly number[]
+  readonly rounds: number
+  readonly milliseconds: number
+  readonly megabytes: number
+  readonly linux: boolean
+  readonly json: boolean
+}
+
+/** Reads the arguments. Returns a message instead where they make no sense, or the help. */
+export function readOptions(args: readonly string[]): Options | { readonly message: string; readonly code: number } {
+  const text = { type: 'string' } as const
+  const flag = { type: 'boolean', default: false } as const
+  const options = {
+    only: text,
+    designs: text,
+    archs: text,
+    threads: text,
+    rounds: text,
+    milliseconds: text,
+    megabytes: text,
+    'no-linux': flag,
+    quick: flag,
+    json: flag,
+    help: { ...flag, short: 'h' },
+  }
+  try {
+    const { values } = parseArgs({ args: [...args], options })
+    if (values.help) return { message: HELP, code: 0 }
+    const list = (value: string | undefined, all: readonly string[]): string[] => {
+      if (value === undefined || value === 'all') return [...all]
+      const chosen = all.filter((name) => value.split(',').some((part) => name === part || (part.length > 3 && name.includes(part))))
+      if (chosen.length === 0) throw new Error(`'${value}' is none of ${all.join(', ')}`)
+      return chosen
+    }
+    const number = (value: string | undefined, usual: number): number => {
+      const n = Number(value ?? usual)
+      if (!Number.isInteger(n) || n < 1) throw new Error(`'${value}' is not a number above 0`)
+      return n
+    }
+    return {
+      loops: list(values.only, Object.keys(LOOPS)) as LoopName[],
+      designs: list(
+        values.designs,
+        designs.map((d) => d.name),
+      ),
+      archs: list(
+        values.archs ?? 'x86_64',
+        architectures.map((a) => a.name),
+      ),
+      threads: (values.threads ?? '1,2').split(',').map((n) => number(n, 1)),
+      rounds: number(values.rounds, values.quick ? 3 : 9),
+      milliseconds: number(values.milliseconds, values.quick ? 60 : 300),
+      megabytes: number(values.megabytes, values.quick ? 32 : 128),
+      linux: !values['no-linux'],
+      json: values.json,
+    }
+  } catch (error) {
+    return { message: `${(error as Error).message}\n\n${HELP}`, code: 2 }
+  }
+}

@@ -1,0 +1,71 @@
+// Where stepped CPUs say what they want to do next. Each CPU has two rows (its task, and the interrupt handler on top of
+// it); an instruction fills the row of the CPU that the executor selected and the generator stops. Only the stepped tree
+// has this file; check/ and simulate/ are its readers.
+import { CPU_STRIDE } from '../../kernel/machine/percpu.ts'
+
+/** Words of a row: operation, three operands, place in the source. */
+export const Row = Object.freeze({ op: 0, a: 1, b: 2, c: 3, site: 4 })
+/** log2 of the words from one row to the next. */
+export const ROW_SHIFT = 3
+/** CPUs that a stepped machine can have. */
+export const MAX_CPUS = 1024
+
+/** What each CPU announced last: two rows per CPU. */
+export const rows = new Int32Array((MAX_CPUS * 2) << ROW_SHIFT)
+
+/** First word of the row of the executing CPU. */
+export let row = 0
+/** Number of the executing CPU. */
+export let cpu = 0
+/** Its per-CPU area. */
+export let cpuArea = 0
+/** CPU 0's per-CPU area. */
+export let areas = 0
+/** Virtual time in microseconds, for `clock`. */
+export let now = 0
+
+/** Told of each plain access and annotation at once: operation, operands, place. For detectors. */
+export type Observer = (op: number, a: number, b: number, c: number, site: number) => void
+/** The observer, if any. */
+export let observer: Observer | null = null
+
+/** Words changed by plain stores, counted for the executor (a spinning CPU may be waiting for one). */
+export let plainChanges = 0
+
+/** Says where the per-CPU areas are. */
+export function bindAreas(perCpuAreas: number): void {
+  areas = perCpuAreas
+  selectCpu(0, 0)
+}
+
+/** The code that runs from now on is CPU `number`'s task (`level` 0) or interrupt handler (1). */
+export function selectCpu(number: number, level: number): void {
+  cpu = number
+  cpuArea = areas + number * CPU_STRIDE
+  row = ((number << 1) | level) << ROW_SHIFT
+}
+
+/** Sets or removes the observer. */
+export function observe(to: Observer | null): void {
+  observer = to
+}
+
+/** Sets what `clock` answers. */
+export function setNow(microseconds: number): void {
+  now = microseconds
+}
+
+/** Fills the row of the executing CPU. */
+export function announce(op: number, a: number, b: number, c: number, site: number): void {
+  const at = row
+  rows[at] = op
+  rows[at + 1] = a
+  rows[at + 2] = b
+  rows[at + 3] = c
+  rows[at + 4] = site
+}
+
+/** Counts one word changed by a plain store. */
+export function countPlainChange(): void {
+  plainChanges = (plainChanges + 1) | 0
+}

@@ -1,0 +1,142 @@
+// The whole kernel stepped: faults beside a munmap of their page, under random schedules, each design on each architecture.
+// No schedule hangs, a munmap that has returned is final, a page in use is not reused, nothing is left after exit and a
+// grace period. The same with the shoot-down broken must fail.
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { describe, expect, it } from 'vitest'
+import {
+  attachKernel,
+  type Machine,
+  openTree,
+  randomScheduler,
+  run,
+  runAlone,
+  type Stepped,
+  type Steps,
+  type Tree,
+} from '../../src/check/index.ts'
+import { buildStepped } from '../../src/compile/build.ts'
+import { architectures } from '../../src/kernel/arch/architectures.ts'
+import { designs } from '../../src/kernel/design/designs.ts'
+import { Global, SlabCache } from '../../src/kernel/machine/globals.ts'
+import { load, perCpu } from '../../src/kernel/machine/instructions.ts'
+import { Cpu, MAX_SLAB_CACHES } from '../../src/kernel/machine/percpu.ts'
+import { Cache, slabObjectsInUse } from '../../src/kernel/memory/slab.ts'
+import { Access } from '../../src/kernel/pagetable/tlb.ts'
+import { Vm } from '../../src/kernel/vma/vma.ts'
+import { bootMachine } from '../../src/machine.ts'
+
+type Kernel = Stepped<typeof import('../../src/kernel/kernel.ts')>
+const RW = Vm.read | Vm.write | Vm.mayRead | Vm.mayWrite
+const CPUS = 2
+const FRAMES = 160
+
+/** Frames that are free or belong to a slab cache. (The native kernel is bound to the same memory.) */
+function accounted(): number {
+  let frames = load(Global.freePages)
+  for (let cpu = 0; cpu < CPUS; cpu++) frames += load(perCpu(cpu) + Cpu.pcpCount)
+  for (let cache = 0; cache < MAX_SLAB_CACHES; cache++) frames += load(Global.slabs + cache * SlabCache.size + SlabCache.pages)
+  return frames
+}
+
+/** Ends the address space on all CPUs, and every callback with it. */
+function tearDown(machine: Machine, kernel: Kernel, mm: number): void {
+  for (let cpu = 0; cpu < CPUS; cpu++) runAlone(machine, () => kernel.sysSwitchMm(0), cpu)
+  runAlone(machine, () => kernel.sysExit(mm))
+  function* barrier(): Steps<void> {
+    yield* kernel.enterKernel()
+    yield* kernel.rcuBarrier()
+    yield* kernel.exitKernel()
+  }
+  for (let cpu = 0; cpu < CPUS; cpu++) runAlone(machine, barrier, cpu)
+}
+
+/** Runs faults beside a munmap under `seeds` schedules. Returns what went wrong first, or ''; and how many IPIs arrived. */
+async function faultBesideMunmap(
+  tree: Tree,
+  arch: string,
+  design: string,
+  seeds: number,
+): Promise<{ failure: string; interrupts: number }> {
+  const on = tree.instructions
+  const kernel: Kernel = await tree.module('kernel.ts')
+  const { buffer } = bootMachine({ arch, design, cpus: CPUS, memory: FRAMES * (arch.includes('64k') ? 65536 : 4096), poison: true })
+  const machine = await attachKernel(tree, buffer)
+  const before = accounted()
+  const mm = runAlone(machine, () => kernel.sysNewMm()) as number
+  for (let cpu = 0; cpu < CPUS; cpu++) runAlone(machine, () => kernel.sysSwitchMm(mm), cpu)
+  const page = runAlone(machine, () => kernel.sysMmap(mm, 0, 4, RW, 0, 0, 0)) as number
+  const setup = new Int32Array(machine.words) // a copy
+  let unmapped = false
+  let interrupts = 0
+
+  function* faults(): Steps<string> {
+    let wrong = ''
+    for (let i = 0; i < 12; i++) {
+      const late = unmapped
+      const frame = yield* kernel.beginAccess(page, Access.write)
+      if (frame <= 0) continue
+      if (late) wrong = 'an access after munmap had returned'
+      machine.words[frame] = 4711 + i
+      for (let look = 0; look < 3; look++) if ((yield on.readOnce(frame)) !== 4711 + i) wrong ||= 'a page was reused during an access'
+      yield* kernel.endAccess()
+    }
+    return wrong
+  }
+  function* unmaps(): Steps<string> {
+    if ((yield* kernel.beginAccess(page + 1, Access.write)) > 0) yield* kernel.endAccess()
+    const result = yield* kernel.sysMunmap(mm, page, 2)
+    unmapped = true
+    return result === 0 ? '' : `munmap returned ${result}`
+  }
+  for (let seed = 0; seed < seeds; seed++) {
+    machine.words.set(setup)
+    unmapped = false
+    const outcome = run(machine, [faults, unmaps], randomScheduler(seed, seed % 2 === 0 ? 0 : 0.9), {
+      maxSteps: 50_000,
+      onStep: (agent) => void (agent < 0 && interrupts++),
+    })
+    const failure = outcome.message || outcome.results.find((wrong) => wrong !== '')
+    if (failure) return { failure: `seed ${seed}: ${failure}`, interrupts }
+    tearDown(machine, kernel, mm)
+    for (const cache of [Cache.mm, Cache.vma, Cache.mapleNode]) {
+      if (slabObjectsInUse(cache) !== 0) return { failure: `seed ${seed}: objects left in cache ${cache}`, interrupts }
+    }
+    if (accounted() !== before) return { failure: `seed ${seed}: ${before - accounted()} frames lost`, interrupts }
+  }
+  return { failure: '', interrupts }
+}
+
+describe('fault beside munmap', async () => {
+  const tree = await openTree()
+  for (const { name: arch } of architectures) {
+    it.each(designs.map(({ name }) => name))(`${arch}, %s`, async (design) => {
+      const { failure, interrupts } = await faultBesideMunmap(tree, arch, design, 150)
+      expect(failure).toBe('')
+      if (arch === 'x86_64') expect(interrupts).toBeGreaterThan(0)
+    })
+  }
+
+  it.each([
+    ['the TLB of others is not told', 'writeOnce(cpu + Cpu.tlbStale, (readOnce(cpu + Cpu.tlbStale) + 1) | 0)', ''],
+    [
+      'an access under way is not waited for',
+      'if (mode === Mode.user) while (readContext(cpu) === context) relax()',
+      'if (mode === Mode.user) return',
+    ],
+  ])('is caught when %s', async (_name, from, to) => {
+    const src = fileURLToPath(new URL('../../src/kernel', import.meta.url))
+    const text = readFileSync(join(src, 'pagetable/tlb-flush.ts'), 'utf8')
+    expect(text).toContain(from)
+    const out = mkdtempSync(join(tmpdir(), 'gracewalk-'))
+    try {
+      await buildStepped(src, join(out, 'kernel'), { replace: { 'pagetable/tlb-flush.ts': text.replace(from, to) } })
+      const { failure } = await faultBesideMunmap(await openTree(join(out, 'kernel')), 'x86_64', 'vma-lock', 600)
+      expect(failure).toMatch(/an access after munmap|a page was reused/)
+    } finally {
+      rmSync(out, { recursive: true })
+    }
+  })
+})

@@ -1,0 +1,47 @@
+// The conformance suite, one operation at a time: every design on every architecture answers as Linux does, on threads
+// and stepped. Larger pages see the same lists with every address and length grown alike.
+import { fileURLToPath } from 'node:url'
+import { describe, expect, test } from 'vitest'
+import { architectures } from '../../src/kernel/arch/architectures.ts'
+import { designs } from '../../src/kernel/design/designs.ts'
+import { canonical, firstDifference } from '../linux/answer.ts'
+import { CASES } from '../linux/cases.ts'
+import { OracleSubject } from '../linux/oracle_subject.ts'
+import { readRecording } from '../linux/recording.ts'
+import { report } from '../linux/report.ts'
+import { steppedExecutor } from './executor.ts'
+import { KernelSubject } from './kernel-subject.ts'
+
+const recording = readRecording(fileURLToPath(new URL('../linux/recorded.txt.gz', import.meta.url)))
+const stepped = await steppedExecutor()
+const combinations = designs.flatMap((design) => architectures.map((arch) => [design.name, arch.name] as const))
+
+function compare(subject: KernelSubject, list: Parameters<KernelSubject['run']>[0], answers: ReturnType<KernelSubject['run']>): void {
+  const left = canonical(answers)
+  const right = canonical(subject.run(list))
+  const at = firstDifference(left, right)
+  if (at >= 0) expect.fail(report(list.slice(0, at + 1), ['expected', subject.name], left, right))
+}
+
+describe.each(combinations)('%s on %s', (design, arch) => {
+  test('answers the recorded lists as Linux did', () => {
+    const subject = new KernelSubject(design, arch)
+    // Booting a machine of large pages costs most here, so those see every fourth list.
+    const every = arch === 'x86_64' ? 1 : 4
+    recording.entries.forEach(({ list, answers }, i) => {
+      if (i % every === 0) compare(subject, list, answers)
+    })
+  })
+
+  test('answers the hand-written lists as the oracle does', () => {
+    const subject = new KernelSubject(design, arch)
+    for (const list of Object.values(CASES)) compare(subject, list, new OracleSubject().run(list))
+  })
+
+  test('answers stepped as on a thread', async () => {
+    const subject = new KernelSubject(design, arch, stepped.factory)
+    await stepped.bind(subject.machine)
+    for (const list of Object.values(CASES)) compare(subject, list, new OracleSubject().run(list))
+    for (const { list, answers } of recording.entries.slice(0, 15)) compare(subject, list, answers)
+  })
+})
