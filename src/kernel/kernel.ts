@@ -2,6 +2,7 @@
 export { beginAccess, endAccess } from './fault/user-access.ts'
 export { fileOpen, iput, putFile } from './memory/file.ts'
 export { inodeCreate } from './memory/inode.ts'
+export { mmDrop } from './memory/mm.ts'
 export { rcuBarrier } from './softirq.ts'
 export { sysBrk } from './syscall/brk.ts'
 export { enterKernel, exitKernel } from './syscall/entry.ts'

@@ -6,52 +6,16 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
-import {
-  attachKernel,
-  type Machine,
-  openTree,
-  randomScheduler,
-  run,
-  runAlone,
-  type Stepped,
-  type Steps,
-  type Tree,
-} from '../../src/check/index.ts'
+import { openTree, randomScheduler, run, runAlone, type Steps, type Tree } from '../../src/check/index.ts'
 import { buildStepped } from '../../src/compile/build.ts'
 import { architectures } from '../../src/kernel/arch/architectures.ts'
 import { designs } from '../../src/kernel/design/designs.ts'
-import { Global, SlabCache } from '../../src/kernel/machine/globals.ts'
-import { load, perCpu } from '../../src/kernel/machine/instructions.ts'
-import { Cpu, MAX_SLAB_CACHES } from '../../src/kernel/machine/percpu.ts'
-import { Cache, slabObjectsInUse } from '../../src/kernel/memory/slab.ts'
 import { Access } from '../../src/kernel/pagetable/tlb.ts'
 import { Vm } from '../../src/kernel/vma/vma.ts'
-import { bootMachine } from '../../src/machine.ts'
+import { tearDown, wholeMachine } from './whole-machine.ts'
 
-type Kernel = Stepped<typeof import('../../src/kernel/kernel.ts')>
 const RW = Vm.read | Vm.write | Vm.mayRead | Vm.mayWrite
 const CPUS = 2
-const FRAMES = 160
-
-/** Frames that are free or belong to a slab cache. (The native kernel is bound to the same memory.) */
-function accounted(): number {
-  let frames = load(Global.freePages)
-  for (let cpu = 0; cpu < CPUS; cpu++) frames += load(perCpu(cpu) + Cpu.pcpCount)
-  for (let cache = 0; cache < MAX_SLAB_CACHES; cache++) frames += load(Global.slabs + cache * SlabCache.size + SlabCache.pages)
-  return frames
-}
-
-/** Ends the address space on all CPUs, and every callback with it. */
-function tearDown(machine: Machine, kernel: Kernel, mm: number): void {
-  for (let cpu = 0; cpu < CPUS; cpu++) runAlone(machine, () => kernel.sysSwitchMm(0), cpu)
-  runAlone(machine, () => kernel.sysExit(mm))
-  function* barrier(): Steps<void> {
-    yield* kernel.enterKernel()
-    yield* kernel.rcuBarrier()
-    yield* kernel.exitKernel()
-  }
-  for (let cpu = 0; cpu < CPUS; cpu++) runAlone(machine, barrier, cpu)
-}
 
 /** Runs faults beside a munmap under `seeds` schedules. Returns what went wrong first, or ''; and how many IPIs arrived. */
 async function faultBesideMunmap(
@@ -61,10 +25,8 @@ async function faultBesideMunmap(
   seeds: number,
 ): Promise<{ failure: string; interrupts: number }> {
   const on = tree.instructions
-  const kernel: Kernel = await tree.module('kernel.ts')
-  const { buffer } = bootMachine({ arch, design, cpus: CPUS, memory: FRAMES * (arch.includes('64k') ? 65536 : 4096), poison: true })
-  const machine = await attachKernel(tree, buffer)
-  const before = accounted()
+  const whole = await wholeMachine(tree, arch, design, CPUS)
+  const { machine, kernel } = whole
   const mm = runAlone(machine, () => kernel.sysNewMm()) as number
   for (let cpu = 0; cpu < CPUS; cpu++) runAlone(machine, () => kernel.sysSwitchMm(mm), cpu)
   const page = runAlone(machine, () => kernel.sysMmap(mm, 0, 4, RW, 0, 0, 0)) as number
@@ -100,11 +62,8 @@ async function faultBesideMunmap(
     })
     const failure = outcome.message || outcome.results.find((wrong) => wrong !== '')
     if (failure) return { failure: `seed ${seed}: ${failure}`, interrupts }
-    tearDown(machine, kernel, mm)
-    for (const cache of [Cache.mm, Cache.vma, Cache.mapleNode]) {
-      if (slabObjectsInUse(cache) !== 0) return { failure: `seed ${seed}: objects left in cache ${cache}`, interrupts }
-    }
-    if (accounted() !== before) return { failure: `seed ${seed}: ${before - accounted()} frames lost`, interrupts }
+    const left = tearDown(whole, [mm])
+    if (left !== '') return { failure: `seed ${seed}: ${left}`, interrupts }
   }
   return { failure: '', interrupts }
 }

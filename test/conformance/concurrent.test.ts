@@ -1,0 +1,254 @@
+// The conformance suite, several CPUs at a time: each design on each architecture under random schedules of the stepped
+// kernel. Every case says what may be seen; none may hang, and nothing is left after exit and a grace period.
+import { describe, expect, test } from 'vitest'
+import { openTree, randomScheduler, run, runAlone, type Steps } from '../../src/check/index.ts'
+import { architectures } from '../../src/kernel/arch/architectures.ts'
+import { designs } from '../../src/kernel/design/designs.ts'
+import { Access } from '../../src/kernel/pagetable/tlb.ts'
+import { Advice } from '../../src/kernel/syscall/madvise.ts'
+import { Placement } from '../../src/kernel/syscall/mmap.ts'
+import { Remap } from '../../src/kernel/syscall/mremap.ts'
+import { Vm } from '../../src/kernel/vma/vma.ts'
+import { type Kernel, tearDown, type WholeMachine, wholeMachine } from '../check/whole-machine.ts'
+
+const SEEDS = 60
+const CPUS = 3
+const RW = Vm.read | Vm.write | Vm.mayRead | Vm.mayWrite | Vm.mayExec | Vm.account
+const SEGV_MAPERR = -1
+const SEGV_ACCERR = -2
+
+/** What a case works with. */
+interface Space {
+  readonly whole: WholeMachine
+  readonly kernel: Kernel
+  readonly mm: number
+  /** Eight mapped pages, readable and writable. */
+  readonly page: number
+}
+
+interface Case {
+  /** Address spaces that the case adds to the first, in set-up (on CPU 0, alone). */
+  readonly setUp?: (space: Space) => number[]
+  readonly tasks: (space: Space, others: readonly number[]) => (() => Steps<unknown>)[]
+  /** What is wrong afterwards, or ''. `results` are the tasks'. */
+  readonly judge: (space: Space, results: readonly unknown[], others: readonly number[]) => string
+}
+
+/** Writes `value` into the first word of `page`. Returns 1, or the negated fault. */
+function* write({ kernel, whole }: Space, page: number, value: number, word = 0): Steps<number> {
+  const frame = yield* kernel.beginAccess(page, Access.write)
+  if (frame < 0) return frame
+  whole.machine.words[frame + word] = value
+  yield* kernel.endAccess()
+  return 1
+}
+
+/** Reads the first word of `page`, or returns the negated fault. */
+function* read({ kernel, whole }: Space, page: number, word = 0): Steps<number> {
+  const frame = yield* kernel.beginAccess(page, Access.read)
+  if (frame < 0) return frame
+  const value = whole.machine.words[frame + word] as number
+  yield* kernel.endAccess()
+  return value
+}
+
+function alone<T>(space: Space, task: () => Steps<T>, mm = space.mm): T {
+  runAlone(space.whole.machine, () => space.kernel.sysSwitchMm(mm))
+  return runAlone(space.whole.machine, task) as T
+}
+
+const CASES: Readonly<Record<string, Case>> = {
+  'faults on one page meet in one page': {
+    tasks: (s) => [() => write(s, s.page, 5, 0), () => write(s, s.page, 6, 1), () => read(s, s.page)],
+    judge: (s, results) => {
+      const seen = [alone(s, () => read(s, s.page, 0)), alone(s, () => read(s, s.page, 1))]
+      return seen[0] === 5 && seen[1] === 6 && (results[2] === 0 || results[2] === 5) ? '' : `saw ${seen}, read ${results[2]}`
+    },
+  },
+  'after mprotect has returned no write succeeds': {
+    tasks: (s) => {
+      let done = false
+      return [
+        function* () {
+          yield* s.kernel.sysMprotect(s.mm, s.page, 2, Vm.read)
+          done = true
+        },
+        function* () {
+          for (let i = 0; i < 6; i++) {
+            const late = done
+            const got = yield* write(s, s.page, i)
+            if (late && got !== SEGV_ACCERR) return `a late write gave ${got}`
+            if (got !== 1 && got !== SEGV_ACCERR) return `a write gave ${got}`
+          }
+          return ''
+        },
+        function* () {
+          return (yield* write(s, s.page + 2, 1)) === 1 ? '' : 'the pages behind are refused'
+        },
+      ]
+    },
+    judge: (_, results) => `${results[1]}${results[2]}`,
+  },
+  'a neighbour of what is split and merged stays usable': {
+    tasks: (s) => [
+      function* () {
+        yield* s.kernel.sysMprotect(s.mm, s.page + 2, 2, Vm.read)
+        yield* s.kernel.sysMprotect(s.mm, s.page + 2, 2, Vm.read | Vm.write)
+      },
+      function* () {
+        for (let i = 0; i < 5; i++) if ((yield* write(s, s.page + 1, i)) !== 1) return 'the page below was refused'
+        return ''
+      },
+      function* () {
+        for (let i = 0; i < 5; i++) if ((yield* write(s, s.page + 4, i)) !== 1) return 'the page above was refused'
+        return ''
+      },
+    ],
+    judge: (_, results) => `${results[1]}${results[2]}`,
+  },
+  'a fork sees a page before or after a write, and keeps what it saw': {
+    setUp: (s) => {
+      alone(s, () => write(s, s.page, 1))
+      return []
+    },
+    tasks: (s) => [() => s.kernel.sysFork(s.mm), () => write(s, s.page, 2), () => write(s, s.page + 1, 3)],
+    judge: (s, results) => {
+      const child = results[0] as number
+      const parentSaw = alone(s, () => read(s, s.page))
+      const childSaw = alone(s, () => read(s, s.page), child)
+      alone(s, () => write(s, s.page, 9), child)
+      const after = alone(s, () => read(s, s.page))
+      const left = tearDownChild(s, child)
+      if (left !== '') return left
+      return parentSaw === 2 && (childSaw === 1 || childSaw === 2) && after === 2
+        ? ''
+        : `parent ${parentSaw}, child ${childSaw}, then ${after}`
+    },
+  },
+  'parent and child write one shared page at once': {
+    setUp: (s) => {
+      alone(s, () => write(s, s.page, 1))
+      return [runAlone(s.whole.machine, () => s.kernel.sysFork(s.mm)) as number]
+    },
+    tasks: (s, [child = 0]) => [
+      () => write(s, s.page, 2),
+      function* () {
+        yield* s.kernel.sysSwitchMm(child)
+        return yield* write(s, s.page, 3)
+      },
+      () => read(s, s.page),
+    ],
+    judge: (s, results, [child = 0]) => {
+      const seen = [alone(s, () => read(s, s.page)), alone(s, () => read(s, s.page), child)]
+      return seen[0] === 2 && seen[1] === 3 && (results[2] === 1 || results[2] === 2) ? '' : `saw ${seen}, read ${results[2]}`
+    },
+  },
+  'a copy-on-write fault meets the exit of the other side': {
+    setUp: (s) => {
+      alone(s, () => write(s, s.page, 1))
+      const child = runAlone(s.whole.machine, () => s.kernel.sysFork(s.mm)) as number
+      return [child]
+    },
+    tasks: (s, [child = 0]) => [
+      () => write(s, s.page, 2, 1),
+      // The space itself stays for the tear-down: everything in it goes.
+      () => s.kernel.sysMunmap(child, s.page, 8),
+      () => read(s, s.page),
+    ],
+    judge: (s, results) => {
+      const seen = [alone(s, () => read(s, s.page)), alone(s, () => read(s, s.page, 1))]
+      return seen[0] === 1 && seen[1] === 2 && results[2] === 1 ? '' : `saw ${seen}, read ${results[2]}`
+    },
+  },
+  'a move takes the page along and leaves nothing behind': {
+    setUp: (s) => {
+      alone(s, () => write(s, s.page, 7))
+      return []
+    },
+    tasks: (s) => {
+      let done = false
+      return [
+        function* () {
+          const to = yield* s.kernel.sysMremap(s.mm, s.page, 2, 2, Remap.mayMove | Remap.fixed, s.page + 32)
+          done = true
+          return to
+        },
+        function* () {
+          for (let i = 0; i < 6; i++) {
+            const late = done
+            const got = yield* read(s, s.page)
+            if (got !== 7 && got !== SEGV_MAPERR) return `a read gave ${got}`
+            if (late && got !== SEGV_MAPERR) return 'the old place was read after the move had returned'
+          }
+          return ''
+        },
+      ]
+    },
+    judge: (s, results) => {
+      const there = alone(s, () => read(s, s.page + 32))
+      return there === 7 && results[0] === s.page + 32 ? `${results[1]}` : `moved to ${results[0]}, which holds ${there}`
+    },
+  },
+  'DONTNEED empties a page or misses a write': {
+    setUp: (s) => {
+      alone(s, () => write(s, s.page, 7))
+      return []
+    },
+    tasks: (s) => [
+      () => s.kernel.sysMadvise(s.mm, s.page, 1, Advice.dontneed),
+      () => write(s, s.page, 8, 1),
+      () => write(s, s.page + 1, 4),
+    ],
+    judge: (s) => {
+      const seen = `${alone(s, () => read(s, s.page))},${alone(s, () => read(s, s.page, 1))}`
+      return seen === '0,8' || seen === '0,0' ? '' : `saw ${seen}`
+    },
+  },
+  'mappings made at the same time do not overlap': {
+    tasks: (s) => Array.from({ length: CPUS }, () => () => s.kernel.sysMmap(s.mm, 0, 3, RW, Placement.hint, 0, 0)),
+    judge: (_, results) => {
+      const starts = (results as number[]).toSorted((a, b) => a - b)
+      return starts.every((start, i) => start > 0 && (i === 0 || start >= (starts[i - 1] as number) + 3)) ? '' : `mapped at ${starts}`
+    },
+  },
+  'two munmaps of one range': {
+    setUp: (s) => {
+      alone(s, () => write(s, s.page, 1))
+      return []
+    },
+    tasks: (s) => [() => s.kernel.sysMunmap(s.mm, s.page, 4), () => s.kernel.sysMunmap(s.mm, s.page + 1, 4), () => write(s, s.page + 6, 2)],
+    judge: (s, results) => {
+      const gone = [0, 1, 2, 3, 4].every((i) => alone(s, () => read(s, s.page + i)) === SEGV_MAPERR)
+      return gone && results[0] === 0 && results[1] === 0 && results[2] === 1 ? '' : `results ${results}, gone ${gone}`
+    },
+  },
+}
+
+function tearDownChild(space: Space, child: number): string {
+  runAlone(space.whole.machine, () => space.kernel.sysSwitchMm(0))
+  runAlone(space.whole.machine, () => space.kernel.sysExit(child))
+  return ''
+}
+
+const tree = await openTree()
+const combinations = designs.flatMap((design) => architectures.map((arch) => [design.name, arch.name] as const))
+
+describe.each(combinations)('%s on %s', (design, arch) => {
+  test.each(Object.keys(CASES))('%s', async (name) => {
+    const { setUp, tasks, judge } = CASES[name] as Case
+    const whole = await wholeMachine(tree, arch, design, CPUS)
+    const { machine, kernel } = whole
+    const mm = runAlone(machine, () => kernel.sysNewMm()) as number
+    const page = runAlone(machine, () => kernel.sysMmap(mm, 1000, 8, RW, Placement.fixed, 0, 0)) as number
+    const space: Space = { whole, kernel, mm, page }
+    const others = setUp?.(space) ?? []
+    for (let cpu = 0; cpu < CPUS; cpu++) runAlone(machine, () => kernel.sysSwitchMm(mm), cpu)
+    const before = machine.words.slice()
+    for (let seed = 0; seed < SEEDS; seed++) {
+      machine.words.set(before)
+      const outcome = run(machine, tasks(space, others), randomScheduler(seed, seed % 2 === 0 ? 0 : 0.9), { maxSteps: 50_000 })
+      const wrong = outcome.message || judge(space, outcome.results, others) || tearDown(whole, [mm, ...others])
+      if (wrong !== '') expect.fail(`seed ${seed}: ${wrong}`)
+    }
+  })
+})
