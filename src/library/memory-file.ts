@@ -66,10 +66,12 @@ export function createFile(seat: Seat, registry: Registry, length: number, conte
   sit(seat)
   const id = registry.add(ObjectKind.file, pages * pageBytes - length)
   if (id < 0) throw new MachineError('the machine has too many spaces and files')
-  const inode = inodeCreate(pages, 0, 0, id)
-  const filled = inode !== 0 && (contents === undefined || fill(seat, inode, contents))
-  const file = filled ? fileOpen(inode) : 0
   enterKernel()
+  const inode = inodeCreate(pages, 0, 0, id)
+  exitKernel()
+  const filled = inode !== 0 && (contents === undefined || fill(seat, inode, contents))
+  enterKernel()
+  const file = filled ? fileOpen(inode) : 0
   if (inode !== 0) iput(inode)
   exitKernel()
   if (file === 0) {

@@ -32,7 +32,7 @@ export class Reach {
   protected readonly view: DataView
   protected readonly pageBytes: number
   /** Ranges that this thread fills, the newest last. */
-  protected readonly userfaults: UserfaultRange[] = []
+  protected readonly userfaults: UserfaultRange[]
   readonly #pageMask: number
   readonly #pagesPerByte: number
   readonly #windowBytes: number
@@ -44,8 +44,9 @@ export class Reach {
   #windowPage = 0
 
   /** @internal */
-  constructor(seat: Seat, mm: number) {
+  constructor(seat: Seat, mm: number, userfaults: UserfaultRange[] = []) {
     this.seat = seat
+    this.userfaults = userfaults
     this.mm = mm
     this.words = seat.words
     this.view = seat.view
@@ -115,12 +116,10 @@ export class Reach {
     fillMissing(this.seat, this.mm, this.userfaults, page, address - (address % this.pageBytes), address)
   }
 
-  /** From now on this object reaches nothing. Returns the mm that it was of. */
-  protected forget(): number {
-    const { mm } = this
+  /** @internal From now on this object reaches nothing. */
+  forget(): void {
     this.mm = GONE
     this.#windowStart = Number.POSITIVE_INFINITY
-    return mm
   }
 
   /** Throws `MachineError` after `forget`. */

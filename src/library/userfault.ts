@@ -1,9 +1,10 @@
 // Ranges that the program fills itself, as with userfaultfd: whichever thread touches a missing page asks its own handler
 // for the page's contents and installs them. If two threads do at once, the first contents stay.
+
+import { VmFault } from '../kernel/fault/fault.ts'
 import { sysGetFreePage, sysUserfaultCopy } from '../kernel/kernel.ts'
 import { Errno } from '../kernel/machine/errno.ts'
 import { pageToVirt } from '../kernel/memory/page.ts'
-import { VmFault } from '../kernel/fault/fault.ts'
 import { faultError, hex, MemoryError } from './errors.ts'
 import { run, type Seat } from './seat.ts'
 
@@ -33,7 +34,8 @@ export function fillMissing(seat: Seat, mm: number, ranges: readonly UserfaultRa
   if (contents === undefined) throw faultError(VmFault.userfault, address)
   const pageBytes = 2 ** seat.pageShift
   if (!(contents instanceof Uint8Array)) throw new TypeError(`the handler of ${hex(start)} must return a Uint8Array or undefined`)
-  if (contents.length > pageBytes) throw new RangeError(`the handler of ${hex(start)} returned ${contents.length} bytes for a page of ${pageBytes}`)
+  if (contents.length > pageBytes)
+    throw new RangeError(`the handler of ${hex(start)} returned ${contents.length} bytes for a page of ${pageBytes}`)
   run(seat, mm)
   const frame = sysGetFreePage()
   if (frame === 0) throw new MemoryError('userfault', Errno.ENOMEM, `no memory for the page at ${hex(start)}`)

@@ -1,0 +1,11 @@
+// The library: address spaces for other people's programs. Everything that `import 'gracewalk'` gives.
+export { AddressSpace } from './library/address-space.ts'
+export { VirtualAtomics } from './library/atomics.ts'
+export type { Advice, MapOptions, Protection, RemapOptions } from './library/calls.ts'
+export { BusError, MachineError, MemoryError, SegmentationFault } from './library/errors.ts'
+export { attachMachine, createMachine, Machine, type MachineHandle } from './library/machine.ts'
+export type { Mapping } from './library/maps.ts'
+export { MemoryFile } from './library/memory-file.ts'
+export type { Pin } from './library/pin.ts'
+export type { UserfaultHandler } from './library/userfault.ts'
+export { MachineOptionError, type MachineOptions } from './shape.ts'
