@@ -6,8 +6,8 @@ import { architectures } from './kernel/arch/architectures.ts'
 import { bindDesign, type Design } from './kernel/design/design.ts'
 import { Global } from './kernel/machine/globals.ts'
 import { bindHeap, WORD_BYTES } from './kernel/machine/heap.ts'
-import { bindCpu, load, perCpu, store } from './kernel/machine/instructions.ts'
-import { CPU_STRIDE, Cpu } from './kernel/machine/percpu.ts'
+import { bindCpu, load, store } from './kernel/machine/instructions.ts'
+import { CPU_STRIDE } from './kernel/machine/percpu.ts'
 import { File } from './kernel/memory/file.ts'
 import { Inode } from './kernel/memory/inode.ts'
 import { mmWords } from './kernel/memory/mm.ts'
@@ -104,7 +104,6 @@ export function boot(buffer: SharedArrayBuffer, shape: MachineShape, design: Des
   store(Global.maxMapCount, shape.maxMapCount)
   bootMemory(shape.frames)
   bootSlabs(shape.cpus)
-  for (let i = 0; i < shape.cpus; i++) store(perCpu(i) + Cpu.random, i + 1)
   store(Global.magic, MAGIC)
 }
 

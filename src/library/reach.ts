@@ -10,6 +10,7 @@
 // reordered with a later store-release, nor that with a later load-acquire (arm64: ldr, stlr, ldar).
 import { pageFromReal, WINDOW_PAGES, WINDOW_SHIFT } from '../kernel/arch/windows.ts'
 import { beginAccess, endAccess } from '../kernel/kernel.ts'
+import { Mode, setContext } from '../kernel/machine/entry.ts'
 import { Cpu, TLB_ENTRIES, TLB_ENTRY_WORDS } from '../kernel/machine/percpu.ts'
 import { Access, TlbEntry } from '../kernel/pagetable/tlb.ts'
 import { faultError, hex, MachineError, SegmentationFault } from './errors.ts'
@@ -87,11 +88,24 @@ export class Reach {
     const page = this.pageAt(address)
     const at = (address - this.#windowStart) & this.#pageMask
     if (at > this.pageBytes - size) return -1
+    run(this.seat, this.mm)
+    // What `beginAccess` does when the TLB is up to date and knows the page, where V8 can put it in line.
+    setContext(Mode.user)
+    const words = this.words
+    if (Atomics.load(words, this.#stale) === words[this.#seen]) {
+      const entry = this.#tlb + (page & (TLB_ENTRIES - 1)) * TLB_ENTRY_WORDS
+      if (words[entry + access] === page + 1) return (words[entry + TlbEntry.frame] as number) * 4 + at
+    }
+    return this.#walk(page, address, access) + at
+  }
+
+  /** The rest of `enter`: the first byte of the frame, after a walk and perhaps a fault. The CPU is in user mode before and after. */
+  #walk(page: number, address: number, access: number): number {
     for (;;) {
-      run(this.seat, this.mm)
       const frame = beginAccess(page, access)
-      if (frame > 0) return frame * 4 + at
+      if (frame > 0) return frame * 4
       this.resolve(page, Math.trunc(address), -frame)
+      run(this.seat, this.mm)
     }
   }
 

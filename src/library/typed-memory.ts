@@ -3,6 +3,9 @@
 import { Access, endAccess } from './reach.ts'
 import { TypedReads } from './typed-reads.ts'
 
+/** What a write that crosses into another page is about to write. */
+const scratch = new DataView(new ArrayBuffer(8))
+
 /** Writes. All take an address in bytes and throw `SegmentationFault` or `BusError`, nothing written, when it cannot be written. */
 export class TypedMemory extends TypedReads {
   /**
@@ -44,9 +47,8 @@ export class TypedMemory extends TypedReads {
     const plain = +value
     const at = this.enter(address, 2, Access.write)
     if (at < 0) {
-      const bytes = new DataView(new ArrayBuffer(2))
-      bytes.setInt16(0, plain, true)
-      this.#scatter(address, bytes)
+      scratch.setInt16(0, plain, true)
+      this.#scatter(address, 2)
       return
     }
     this.view.setInt16(at, plain, true)
@@ -64,9 +66,8 @@ export class TypedMemory extends TypedReads {
     const plain = +value
     const at = this.enter(address, 2, Access.write)
     if (at < 0) {
-      const bytes = new DataView(new ArrayBuffer(2))
-      bytes.setUint16(0, plain, true)
-      this.#scatter(address, bytes)
+      scratch.setUint16(0, plain, true)
+      this.#scatter(address, 2)
       return
     }
     this.view.setUint16(at, plain, true)
@@ -84,9 +85,8 @@ export class TypedMemory extends TypedReads {
     const plain = +value
     const at = this.enter(address, 4, Access.write)
     if (at < 0) {
-      const bytes = new DataView(new ArrayBuffer(4))
-      bytes.setInt32(0, plain, true)
-      this.#scatter(address, bytes)
+      scratch.setInt32(0, plain, true)
+      this.#scatter(address, 4)
       return
     }
     this.view.setInt32(at, plain, true)
@@ -104,9 +104,8 @@ export class TypedMemory extends TypedReads {
     const plain = +value
     const at = this.enter(address, 4, Access.write)
     if (at < 0) {
-      const bytes = new DataView(new ArrayBuffer(4))
-      bytes.setUint32(0, plain, true)
-      this.#scatter(address, bytes)
+      scratch.setUint32(0, plain, true)
+      this.#scatter(address, 4)
       return
     }
     this.view.setUint32(at, plain, true)
@@ -124,9 +123,8 @@ export class TypedMemory extends TypedReads {
     const plain = +value
     const at = this.enter(address, 4, Access.write)
     if (at < 0) {
-      const bytes = new DataView(new ArrayBuffer(4))
-      bytes.setFloat32(0, plain, true)
-      this.#scatter(address, bytes)
+      scratch.setFloat32(0, plain, true)
+      this.#scatter(address, 4)
       return
     }
     this.view.setFloat32(at, plain, true)
@@ -144,9 +142,8 @@ export class TypedMemory extends TypedReads {
     const plain = +value
     const at = this.enter(address, 8, Access.write)
     if (at < 0) {
-      const bytes = new DataView(new ArrayBuffer(8))
-      bytes.setFloat64(0, plain, true)
-      this.#scatter(address, bytes)
+      scratch.setFloat64(0, plain, true)
+      this.#scatter(address, 8)
       return
     }
     this.view.setFloat64(at, plain, true)
@@ -164,9 +161,8 @@ export class TypedMemory extends TypedReads {
     const plain = BigInt.asIntN(64, value)
     const at = this.enter(address, 8, Access.write)
     if (at < 0) {
-      const bytes = new DataView(new ArrayBuffer(8))
-      bytes.setBigInt64(0, plain, true)
-      this.#scatter(address, bytes)
+      scratch.setBigInt64(0, plain, true)
+      this.#scatter(address, 8)
       return
     }
     this.view.setBigInt64(at, plain, true)
@@ -184,25 +180,25 @@ export class TypedMemory extends TypedReads {
     const plain = BigInt.asUintN(64, value)
     const at = this.enter(address, 8, Access.write)
     if (at < 0) {
-      const bytes = new DataView(new ArrayBuffer(8))
-      bytes.setBigUint64(0, plain, true)
-      this.#scatter(address, bytes)
+      scratch.setBigUint64(0, plain, true)
+      this.#scatter(address, 8)
       return
     }
     this.view.setBigUint64(at, plain, true)
     endAccess()
   }
 
-  /** Writes bytes of which the first and the last lie in different pages. */
-  #scatter(address: number, bytes: DataView): void {
-    const last = address + bytes.byteLength - 1
+  /** Writes the first `size` bytes of `scratch`, taken at once, to where they lie in different pages. */
+  #scatter(address: number, size: number): void {
+    const low = scratch.getInt32(0, true)
+    const high = scratch.getInt32(4, true)
+    const last = address + size - 1
     this.enter(address, 1, Access.write)
     endAccess()
     this.enter(last - (last % this.pageBytes), 1, Access.write)
     endAccess()
-    for (let i = 0; i < bytes.byteLength; i++) {
-      const byte = bytes.getUint8(i)
-      this.view.setUint8(this.enter(address + i, 1, Access.write), byte)
+    for (let i = 0; i < size; i++) {
+      this.view.setUint8(this.enter(address + i, 1, Access.write), (i < 4 ? low : high) >>> (8 * (i & 3)))
       endAccess()
     }
   }

@@ -170,20 +170,27 @@ export class TypedReads extends Reach {
   /** The `size` bytes at `address`, read while the CPU is in user mode: in one go within a page, if they are aligned. */
   #fetch(address: number, size: number): DataView {
     const at = this.enter(address, size, Access.read)
-    if (at < 0) {
-      const found = new DataView(new ArrayBuffer(8))
-      for (let i = 0; i < size; i++) {
-        const byte = this.view.getUint8(this.enter(address + i, 1, Access.read))
-        endAccess()
-        found.setUint8(i, byte)
-      }
-      return found
-    }
+    if (at < 0) return this.#gather(address, size)
     if (size === 1) scratch.setUint8(0, this.view.getUint8(at))
     else if (size === 2) scratch.setUint16(0, this.view.getUint16(at))
     else if (size === 4) scratch.setUint32(0, this.view.getUint32(at))
     else scratch.setBigUint64(0, this.view.getBigUint64(at))
     endAccess()
+    return scratch
+  }
+
+  /** The same, byte by byte. A userfault handler may read in between: `scratch` is filled at the end. */
+  #gather(address: number, size: number): DataView {
+    let low = 0
+    let high = 0
+    for (let i = 0; i < size; i++) {
+      const byte = this.view.getUint8(this.enter(address + i, 1, Access.read))
+      endAccess()
+      if (i < 4) low |= byte << (8 * i)
+      else high |= byte << (8 * (i - 4))
+    }
+    scratch.setInt32(0, low, true)
+    scratch.setInt32(4, high, true)
     return scratch
   }
 }

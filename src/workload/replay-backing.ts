@@ -12,6 +12,7 @@ interface Backing {
   readonly object: number
   readonly file: number
   readonly delta: number
+  readonly shared: boolean
 }
 
 interface SpaceBacking {
@@ -61,6 +62,7 @@ export function trackBacking(spaceCount: number, fileCount: number, pageBytes: n
     if (backing !== null) {
       const index = page + backing.delta
       operation.object = backing.object * OBJECT_PAGES + index
+      operation.shared = backing.shared
       if (backing.file >= 0 && index >= 0 && !warm.has(operation.object)) {
         warm.set(operation.object, [backing.file, index])
         resident++
@@ -85,7 +87,7 @@ export function trackBacking(spaceCount: number, fileCount: number, pageBytes: n
         const shared = (operation.flags & MapFlag.type) !== MapFlag.private
         const { file } = operation
         const delta = file >= 0 ? operation.offset / pageBytes - start : -start
-        setRange(space.ranges, start, end, file >= 0 || shared ? { object: file >= 0 ? file : objects++, file, delta } : null)
+        setRange(space.ranges, start, end, file >= 0 || shared ? { object: file >= 0 ? file : objects++, file, delta, shared } : null)
         break
       }
       case 'munmap':
@@ -97,7 +99,12 @@ export function trackBacking(spaceCount: number, fileCount: number, pageBytes: n
         break
       case 'brk':
         // The heap is private and anonymous wherever it is: mark generously.
-        setRange(space.ranges, Math.max(0, Math.ceil(operation.address / pageBytes) - 2 ** 20), Math.ceil(operation.address / pageBytes), null)
+        setRange(
+          space.ranges,
+          Math.max(0, Math.ceil(operation.address / pageBytes) - 2 ** 20),
+          Math.ceil(operation.address / pageBytes),
+          null,
+        )
         break
       case 'mremap': {
         if (operation.newAddress === 0) {

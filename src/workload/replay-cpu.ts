@@ -1,13 +1,12 @@
 // What a CPU's thread does in a replay: it runs whichever of its tasks is ready, the one with the earliest recorded operation
 // first, and waits outside the kernel when none is. Between operations only: the kernel knows nothing of the order kept here.
 
-import { load } from '../kernel/machine/instructions.ts'
-import { thisCpu } from '../kernel/machine/instructions.ts'
-import { Cpu } from '../kernel/machine/percpu.ts'
 import { enterKernel, exitKernel, rcuBarrier, sysSwitchMm } from '../kernel/kernel.ts'
+import { load, thisCpu } from '../kernel/machine/instructions.ts'
+import { Cpu } from '../kernel/machine/percpu.ts'
 import { createHistogram, type Histogram, record } from './replay-histogram.ts'
-import { Control, Edge, Kind, KIND_NAMES, Op, Result, type Shared } from './replay-layout.ts'
-import { perform, type Performer } from './replay-perform.ts'
+import { Control, Edge, KIND_NAMES, Kind, Op, Result, type Shared } from './replay-layout.ts'
+import { type Performer, perform } from './replay-perform.ts'
 import type { SpaceEnd } from './replay-snapshot.ts'
 
 /** What a CPU is told. */

@@ -18,6 +18,7 @@ export interface MachineOperation {
   file: number
   offset: number
   newLength: number
+  /** mremap: 0 to stay in place. brk: the old end of the heap. */
   newAddress: number
   write: boolean
   exec: boolean
@@ -29,6 +30,8 @@ export interface MachineOperation {
   errno: number
   /** touch: the page of a file or of shared memory that it is about, as one number; -1 for private anonymous memory. */
   object: number
+  /** touch: a write goes to that page itself, not to a private copy. */
+  shared: boolean
 }
 
 /** What could not be replayed as recorded, by reason. */
@@ -62,5 +65,6 @@ export function machineOperation(from: Operation, kind: OperationKind, address: 
     source: from.index,
     errno: 0,
     object: -1,
+    shared: false,
   }
 }

@@ -17,7 +17,7 @@ import { Access } from '../kernel/pagetable/tlb.ts'
 import type { Program } from './program.ts'
 import { type AddressMap, mapAddresses, type PageMap } from './replay-addresses.ts'
 import { type Needs, trackBacking } from './replay-backing.ts'
-import { Edge, FileEntry, Kind, Op, Result, type Shared, Control, Space, sharedWords } from './replay-layout.ts'
+import { Control, Edge, FileEntry, Kind, Op, Result, type Shared, Space, sharedWords } from './replay-layout.ts'
 import type { Lost, MachineOperation } from './replay-operations.ts'
 import { roundTranslator } from './replay-round.ts'
 import { scaleTranslator } from './replay-translate.ts'
@@ -161,7 +161,7 @@ function encodeOne(ops: Int32Array, at: number, operation: MachineOperation): vo
     if (typeof call === 'number') {
       ops[at + Op.kind] = Kind.answer
       ops[at + Op.args] = call
-    } else call.args.slice(1).forEach((value, index) => void (ops[at + Op.args + index] = value))
+    } else ops.set(call.args.slice(1), at + Op.args)
   }
 }
 

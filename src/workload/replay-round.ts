@@ -21,7 +21,10 @@ export function roundTranslator(program: Program, map: AddressMap, pageBytes: nu
   const others = (space: number, page: number, start: number, end: number): number => {
     let prot = -1
     const look = (from: number, to: number): void => {
-      if (from < to) visitRanges(spaces[space]!, from, to, (_f, _t, what) => what !== undefined && (prot = Math.max(prot, 0) | what))
+      if (from >= to) return
+      visitRanges(spaces[space]!, from, to, (_from, _to, what) => {
+        if (what !== undefined) prot = Math.max(prot, 0) | what
+      })
     }
     look(page * per, Math.min(start, (page + 1) * per))
     look(Math.max(end, page * per), (page + 1) * per)
@@ -93,11 +96,15 @@ export function roundTranslator(program: Program, map: AddressMap, pageBytes: nu
       return
     }
     if (leftOut(operation, lost)) return
-    if (operation.errno !== 0) return lose(lost, `failed ${kind} whose addresses are not whole pages`)
+    if (operation.errno !== 0) {
+      lose(lost, `failed ${kind} whose addresses are not whole pages`)
+      return
+    }
     if (kind === 'touch') {
       const address = map.place(operation.address)
-      if (address < 0) return lose(lost, 'touch outside of user space')
-      return emit(machineOperation(operation, kind, Math.floor(address / pageBytes) * pageBytes, pageBytes))
+      if (address < 0) lose(lost, 'touch outside of user space')
+      else emit(machineOperation(operation, kind, Math.floor(address / pageBytes) * pageBytes, pageBytes))
+      return
     }
     const [range, second] = changedPages(operation)
     if (range === undefined) return

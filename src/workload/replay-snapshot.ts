@@ -1,10 +1,10 @@
 // An address space as words, taken when nobody uses it any more: its VMAs, what each resident page holds, its counters.
 import { ENTRY_WORDS } from '../kernel/arch/arch.ts'
+import { enterKernel, exitKernel, sysExit } from '../kernel/kernel.ts'
 import { load, readOnce, thisCpu } from '../kernel/machine/instructions.ts'
 import { Cpu } from '../kernel/machine/percpu.ts'
 import { getMmCounter, Mm, mmDrop, mmGrab, Rss } from '../kernel/memory/mm.ts'
 import { pfnToVirt } from '../kernel/memory/page.ts'
-import { enterKernel, exitKernel, sysExit } from '../kernel/kernel.ts'
 import { Pte, pteNone, ptePfn } from '../kernel/pagetable/entries.ts'
 import { nextPteTable, pmdAddrEnd } from '../kernel/pagetable/levels.ts'
 import { pteOffsetMap, pteUnmap } from '../kernel/pagetable/pte-offset-map.ts'

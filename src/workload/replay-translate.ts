@@ -46,7 +46,8 @@ export function leftOut(operation: Operation, lost: Lost): boolean {
 export function scaleTranslator(_program: Program, map: AddressMap, lost: Lost): Translator {
   const { unit } = map
   const size = (length: number): number => Math.ceil(length / RECORDED_PAGE) * unit
-  const place = (address: number): number => (unit === RECORDED_PAGE || address % RECORDED_PAGE === 0 ? map.place(address) : onPage(address))
+  const place = (address: number): number =>
+    unit === RECORDED_PAGE || address % RECORDED_PAGE === 0 ? map.place(address) : onPage(address)
   // Not at the beginning of a page: still not, for the machine to refuse.
   const onPage = (address: number): number => {
     const page = map.place(Math.floor(address / RECORDED_PAGE) * RECORDED_PAGE)
@@ -57,7 +58,7 @@ export function scaleTranslator(_program: Program, map: AddressMap, lost: Lost):
     const { kind, errno } = operation
     const address = place(operation.address)
     const out = machineOperation(operation, kind, address, size(operation.length))
-    out.errno = errno > 0 ? errno : 0
+    out.errno = Math.max(errno, 0)
     if (address < 0 && kind !== 'brk' && !(kind === 'mmap' && errno > 0)) {
       lose(lost, kind === 'touch' ? 'touch outside of user space' : `${kind} outside of the addresses in use`)
       return
@@ -91,6 +92,7 @@ export function scaleTranslator(_program: Program, map: AddressMap, lost: Lost):
         const rest = operation.result % RECORDED_PAGE
         if (rest !== 0 && unit !== RECORDED_PAGE) out.address += unit - rest
         out.length = 0
+        out.newAddress = Math.max(0, map.place(Math.floor((operation.result - operation.length) / RECORDED_PAGE) * RECORDED_PAGE))
       }
     }
     emit(out)

@@ -40,15 +40,17 @@ const AGAIN = -1
 function vmaStartRead(mm: number, vma: number): number {
   // A cheap early test: a VMA whose number equals the mm's is write-locked. Wrong answers are corrected below.
   if (readOnce(vma + Vma.lockSeq) === readOnce(mm + Mm.mmLockSeq)) return BUSY
-  let count = readOnce(vma + Vma.refcnt)
+  // The first guess: attached, and nobody reads.
+  let count = 1
   for (;;) {
-    if (count === 0) return AGAIN
-    if (count >= VMA_LOCK_OFFSET) return BUSY
     const seen = cmpxchg(vma + Vma.refcnt, count, count + 1)
     if (seen === count) break
+    if (seen === 0) return AGAIN
+    if (seen >= VMA_LOCK_OFFSET) return BUSY
     count = seen
   }
-  const owner = readOnce(vma + Vma.mm)
+  // From here on the count keeps owner and number of the VMA as they are: a writer waits for it before it changes them.
+  const owner = load(vma + Vma.mm)
   if (owner !== mm) {
     // Reused by another mm, which may exit as soon as we let go: keep its structure until the wake-up is done.
     mmGrab(owner)
@@ -56,7 +58,7 @@ function vmaStartRead(mm: number, vma: number): number {
     mmDrop(owner)
     return AGAIN
   }
-  if (smpLoadAcquire(mm + Mm.mmLockSeq) === readOnce(vma + Vma.lockSeq)) {
+  if (smpLoadAcquire(mm + Mm.mmLockSeq) === load(vma + Vma.lockSeq)) {
     vmaRefcountPut(vma, mm)
     return BUSY
   }

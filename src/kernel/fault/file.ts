@@ -89,7 +89,7 @@ function installCopy(mm: number, vma: number, vpn: number, pmd: number, page: nu
   const ptl = load(thisCpu() + Cpu.out1)
   const mine = pteNone(ptepGet(ptep))
   if (mine) {
-    addNewAnonRmap(copy, readOnce(vma + Vma.anonVma), linearPageIndex(vma, vpn))
+    addNewAnonRmap(copy, load(vma + Vma.anonVma), linearPageIndex(vma, vpn))
     addMmCounter(mm, Rss.anon, 1)
     setPte(ptep, pfnPte(pageToPfn(copy), writableFlags(load(vma + Vma.flags))))
   }

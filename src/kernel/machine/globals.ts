@@ -23,7 +23,6 @@ const fields = struct({
   frames: 1, // first word of frame 0
   nrFrames: 1,
   rcuSnapshots: 1, // one word per CPU
-  srcuCounters: 1,
   zeroPfn: 1,
   windowCount: 1,
   windows: MAX_WINDOWS, // the top bits of each window's real page numbers
@@ -43,7 +42,6 @@ const fields = struct({
   slabs: MAX_SLAB_CACHES * SlabCache.size,
   // identities
   nextMmId: 1,
-  nextAnonVmaId: 1,
   nextFileId: 1,
   pageCacheBuckets: 1,
   pageCacheMask: 1,

@@ -11,9 +11,28 @@ export let doubles = new Float64Array(words.buffer)
 /** The same memory in bytes, for user reads and writes. */
 export let bytes = new Uint8Array(words.buffer)
 
+/** The views that instructions use. */
+export interface BoundHeap {
+  words: Int32Array
+  doubles: Float64Array
+}
+
+const bound = {} as BoundHeap
+
+/**
+ * The object in which `instructions.ts` finds the views. It is empty until the first machine is bound: a property that
+ * was added once and never changed is a constant to V8, so that an access compiles to a bounds check and a move.
+ */
+export function boundHeap(): BoundHeap {
+  return bound
+}
+
 /** Binds this thread to the machine in `buffer` (a multiple of 8 bytes long). */
 export function bindHeap(buffer: SharedArrayBuffer): void {
+  if (words.buffer === buffer) return
   words = new Int32Array(buffer)
   doubles = new Float64Array(buffer)
   bytes = new Uint8Array(buffer)
+  bound.words = words
+  bound.doubles = doubles
 }

@@ -2,110 +2,116 @@
 // `Atomics` call each; the stepped build puts its own file of the same names here, in which each instruction stops.
 // Names and meanings are Linux's (LKMM). JavaScript's atomics are sequentially consistent, so every ordering that an
 // instruction names is over-fulfilled natively; the name says what the algorithm needs.
-import { doubles, words } from './heap.ts'
+import { boundHeap } from './heap.ts'
 import { CPU_STRIDE, Cpu } from './percpu.ts'
 
-let cpu = 0
-let cpuArea = 0
-let areas = 0
+interface BoundCpu {
+  cpu: number
+  area: number
+  areas: number
+  crowded: boolean
+  interrupt: () => void
+}
+
+// Both are filled when a thread becomes a CPU, once: V8 then takes what they hold for constants.
+const heap = boundHeap()
+const me = {} as BoundCpu
 let spins = 0
-let crowded = false
-let interrupt: () => void = () => {}
 
 /**
  * Makes this thread CPU `number`. `perCpuAreas` is the word where CPU 0's area begins; `handler` answers an IPI;
  * `moreCpusThanCores` makes spinning give way sooner.
  */
 export function bindCpu(number: number, perCpuAreas: number, handler: () => void, moreCpusThanCores: boolean): void {
-  cpu = number
-  areas = perCpuAreas
-  cpuArea = perCpuAreas + number * CPU_STRIDE
-  interrupt = handler
-  crowded = moreCpusThanCores
+  me.cpu = number
+  me.area = perCpuAreas + number * CPU_STRIDE
+  me.areas = perCpuAreas
+  me.crowded = moreCpusThanCores
+  me.interrupt = handler
 }
 
 /** The number of the executing CPU. */
 export function smpProcessorId(): number {
-  return cpu
+  return me.cpu
 }
 
 /** The executing CPU's per-CPU area. */
 export function thisCpu(): number {
-  return cpuArea
+  return me.area
 }
 
 /** The per-CPU area of CPU `number`. */
 export function perCpu(number: number): number {
-  return areas + number * CPU_STRIDE
+  return me.areas + number * CPU_STRIDE
 }
 
 // --- plain accesses: words owned by a lock, by one CPU, or not yet published ---
 
 /** Plain load of a word that a lock or ownership protects. */
 export function load(p: number): number {
-  return words[p] as number
+  return heap.words[p] as number
 }
 
 /** Plain store to a word that a lock or ownership protects. */
 export function store(p: number, value: number): void {
-  words[p] = value
+  heap.words[p] = value
 }
 
 // --- marked accesses: each is a step ---
 
 /** READ_ONCE: a relaxed load of a shared word. */
 export function readOnce(p: number): number {
-  return Atomics.load(words, p)
+  return Atomics.load(heap.words, p)
 }
 
 /** WRITE_ONCE: a relaxed store to a shared word. */
 export function writeOnce(p: number, value: number): void {
-  Atomics.store(words, p, value)
+  Atomics.store(heap.words, p, value)
 }
 
 /** smp_load_acquire. */
 export function smpLoadAcquire(p: number): number {
-  return Atomics.load(words, p)
+  return Atomics.load(heap.words, p)
 }
 
 /** smp_store_release. */
 export function smpStoreRelease(p: number, value: number): void {
-  Atomics.store(words, p, value)
+  Atomics.store(heap.words, p, value)
 }
 
 /** rcu_dereference: loads a pointer whose target the caller's RCU section (or lock) keeps. */
 export function rcuDereference(p: number): number {
-  return Atomics.load(words, p)
+  return Atomics.load(heap.words, p)
 }
 
 /** rcu_assign_pointer: publishes an initialised structure. */
 export function rcuAssignPointer(p: number, value: number): void {
-  Atomics.store(words, p, value)
+  Atomics.store(heap.words, p, value)
 }
 
 /** cmpxchg, fully ordered when it succeeds. Returns the value found. */
 export function cmpxchg(p: number, expected: number, value: number): number {
-  return Atomics.compareExchange(words, p, expected, value)
+  return Atomics.compareExchange(heap.words, p, expected, value)
 }
 
 /** xchg, fully ordered. Returns the value found. */
 export function xchg(p: number, value: number): number {
-  return Atomics.exchange(words, p, value)
+  return Atomics.exchange(heap.words, p, value)
 }
 
 /** atomic_add_return, fully ordered. Returns the new value. */
 export function atomicAdd(p: number, delta: number): number {
-  return (Atomics.add(words, p, delta) + delta) | 0
+  return (Atomics.add(heap.words, p, delta) + delta) | 0
 }
 
 /** atomic_fetch_or, fully ordered. Returns the value found. */
 export function atomicOr(p: number, bits: number): number {
-  return Atomics.or(words, p, bits)
+  return Atomics.or(heap.words, p, bits)
 }
 
 /** atomic_fetch_and, fully ordered. Returns the value found. */
 export function atomicAnd(p: number, bits: number): number {
-  return Atomics.and(words, p, bits)
+  return Atomics.and(heap.words, p, bits)
 }
 
 // --- fences: they order the instructions around them; natively every marked access is already ordered ---
@@ -121,7 +127,7 @@ export function smpRmb(): void {}
 
 /** Zeroes `count` words (a multiple of 16) from `p` (even). The frame belongs to the caller. */
 export function zeroPage(p: number, count: number): void {
-  const d = doubles
+  const d = heap.doubles
   const end = (p + count) >> 1
   for (let i = p >> 1; i < end; i += 8) {
     d[i] = 0
@@ -137,7 +143,7 @@ export function zeroPage(p: number, count: number): void {
 
 /** Copies `count` words (even numbers) from `source` to `target`, a frame of the caller's. */
 export function copyPage(target: number, source: number, count: number): void {
-  words.copyWithin(target, source, source + count)
+  heap.words.copyWithin(target, source, source + count)
 }
 
 // --- waiting ---
@@ -146,47 +152,48 @@ export function copyPage(target: number, source: number, count: number): void {
 export function relax(): void {
   pollInterrupts()
   spins = (spins + 1) | 0
-  if (crowded ? (spins & 31) === 0 : (spins & 2047) === 0) Atomics.wait(words, areas - 1, 0, 0.05)
+  if (me.crowded ? (spins & 31) === 0 : (spins & 2047) === 0) Atomics.wait(heap.words, me.areas - 1, 0, 0.05)
 }
 
 /** Answers a pending IPI now if interrupts are on. Natively called at poll points; stepped IPIs arrive by themselves. */
 export function pollInterrupts(): void {
-  if (words[cpuArea + Cpu.irqOff] !== 0 || Atomics.load(words, cpuArea + Cpu.ipiRequests) === words[cpuArea + Cpu.ipiAcks]) return
+  if (heap.words[me.area + Cpu.irqOff] !== 0 || Atomics.load(heap.words, me.area + Cpu.ipiRequests) === heap.words[me.area + Cpu.ipiAcks])
+    return
   // The hardware enters a handler with interrupts off.
-  words[cpuArea + Cpu.irqOff] = 1
-  interrupt()
-  words[cpuArea + Cpu.irqOff] = 0
+  heap.words[me.area + Cpu.irqOff] = 1
+  me.interrupt()
+  heap.words[me.area + Cpu.irqOff] = 0
 }
 
 /** FUTEX_WAIT: sleeps while `p` holds `expected`, until a wake-up. The caller rechecks: it may return early. */
 export function futexWait(p: number, expected: number): void {
-  Atomics.wait(words, p, expected)
+  Atomics.wait(heap.words, p, expected)
 }
 
 /** FUTEX_WAKE: wakes up to `count` sleepers on `p`. */
 export function futexWake(p: number, count: number): void {
-  Atomics.notify(words, p, count)
+  Atomics.notify(heap.words, p, count)
 }
 
 /** local_irq_save: IPIs are not answered until `irqRestore`. */
 export function irqSave(): void {
-  words[cpuArea + Cpu.irqOff] = (words[cpuArea + Cpu.irqOff] as number) + 1
+  heap.words[me.area + Cpu.irqOff] = (heap.words[me.area + Cpu.irqOff] as number) + 1
 }
 
 /** local_irq_restore: undoes one `irqSave`; a pending IPI is answered once all are undone. */
 export function irqRestore(): void {
-  words[cpuArea + Cpu.irqOff] = (words[cpuArea + Cpu.irqOff] as number) - 1
+  heap.words[me.area + Cpu.irqOff] = (heap.words[me.area + Cpu.irqOff] as number) - 1
   pollInterrupts()
 }
 
 /** Sends an IPI to CPU `target`. Returns the request's number, answered once its `ipiAcks` has reached it. */
 export function sendIpi(target: number): number {
-  return (Atomics.add(words, areas + target * CPU_STRIDE + Cpu.ipiRequests, 1) + 1) | 0
+  return (Atomics.add(heap.words, me.areas + target * CPU_STRIDE + Cpu.ipiRequests, 1) + 1) | 0
 }
 
 /** Waits for a device for `microseconds` of real (stepped: one step; simulated: virtual) time. */
 export function blockOnIo(microseconds: number): void {
-  if (microseconds > 0) Atomics.wait(words, areas - 1, 0, microseconds / 1000)
+  if (microseconds > 0) Atomics.wait(heap.words, me.areas - 1, 0, microseconds / 1000)
 }
 
 /** A clock in microseconds, wrapping at 2^31; only for statistics. */

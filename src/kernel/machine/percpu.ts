@@ -19,12 +19,10 @@ export const Cpu = struct({
   tlbStale: 1, // bumped by whoever invalidates this TLB without an IPI
   ipiRequests: 1, // bumped by a sender
   ipiAcks: 1, // requests answered so far
-  flushLock: 1, // guards the four words below: what others want this TLB to forget
-  flushMm: 1,
+  flushLock: 1, // guards the two words below: what others want this TLB to forget
   flushStart: 1,
   flushEnd: 1,
-  flushAll: 1,
-  lineA: 7,
+  lineA: 9,
   waitNext: 1, // this CPU as a waiter of one rwsem (FIFO)
   waitKind: 1,
   waitGranted: 1, // futex word
@@ -36,29 +34,14 @@ export const Cpu = struct({
   out0: 1, // second results of the last call
   out1: 1,
   out2: 1,
-  out3: 1,
-  // the page fault in progress (struct vm_fault)
-  vmfMm: 1,
-  vmfVma: 1,
-  vmfVpn: 1,
-  vmfFlags: 1,
-  vmfPmd: 1,
-  vmfPte: 1,
-  vmfPtl: 1,
-  vmfOrigPte: 1,
-  vmfPage: 1,
-  vmfSeq: 1,
   faultAddress: 1, // virtual page number of the last SIGSEGV or SIGBUS
   // page allocator
   pcpHead: 1,
   pcpCount: 1,
-  pcpTableHead: 1,
   // RCU
-  rcuNesting: 1,
   rcuNextHead: 1, // callbacks without a grace period yet
   rcuNextTail: 1,
   rcuWaitHead: 1, // callbacks waiting for rcuWaitSeq
-  rcuWaitTail: 1,
   rcuWaitSeq: 1,
   rcuCallbacks: 1, // queued on this CPU and not yet run
   // slabs: head of the free list and its length, for each cache
@@ -82,16 +65,12 @@ export const Cpu = struct({
   vmgPgoff: 1,
   vmgFile: 1,
   vmgAnonVma: 1,
-  vmgPrev: 1,
-  vmgNext: 1,
   vmgSource: 1, // the VMA that the range is, or is copied from; 0 for a new one
   // maple state
   masTree: 1,
   masIndex: 1,
   masLast: 1,
   masNode: 1,
-  masMin: 1,
-  masMax: 1,
   masOffset: 1,
   masSpare: 24, // preallocated nodes and the scratch of a store
   masSpareCount: 1,
@@ -110,8 +89,7 @@ export const Cpu = struct({
   statLockWaits: LOCK_CLASSES, // contended acquisitions by class of lock
   statLockWaitTime: LOCK_CLASSES, // microseconds, while lock statistics are on
   statLockHoldTime: LOCK_CLASSES,
-  random: 1,
-  pad: 16,
+  mmapReadSince: 1, // when this CPU took an mmap_lock for reading, while statistics are on
   tlb: TLB_ENTRIES * TLB_ENTRY_WORDS,
 })
 

@@ -25,5 +25,6 @@ export function struct<F extends string>(fields: { readonly [K in F]: number | {
     }
   }
   layout.size = size
-  return Object.freeze(layout) as Layout<F>
+  // A copy in one go: an object to which many properties were added one by one is a hash table to V8.
+  return Object.freeze({ ...layout }) as Layout<F>
 }

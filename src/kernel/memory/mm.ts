@@ -1,7 +1,7 @@
 // struct mm_struct: one address space. The VMAs hang off `tree`, the page tables off `pgd`.
 
 import { Global } from '../machine/globals.ts'
-import { atomicAdd, load, readOnce, smpProcessorId, store, writeOnce } from '../machine/instructions.ts'
+import { atomicAdd, load, readOnce, smpProcessorId, store } from '../machine/instructions.ts'
 import { struct } from '../machine/struct.ts'
 import { Rwsem } from '../sync/rwsem.ts'
 import { Cache, kmemCacheFree } from './slab.ts'
@@ -18,9 +18,7 @@ export const Mm = struct({
   pageTableLock: 1,
   mmapLock: Rwsem.size,
   mmLockSeq: 1, // vma-lock: a VMA whose lockSeq equals this is write-locked
-  mmSeq: 1, // speculative: odd while a writer works
   writerWait: 1, // futex word of the one writer that waits for a VMA's readers
-  designWord: 1,
   users: 1, // mm_users: whoever runs it or reads it
   count: 1, // mm_count: keeps the structure itself
 
@@ -32,11 +30,10 @@ export const Mm = struct({
   brk: 1, // the page behind the heap
   brkUnused: 1, // bytes of its last page behind the break
   mmapBase: 1,
-  exiting: 1,
   pteFragment: 1, // next unused fragment of the current table page; pageTableLock
   tableWords: 1, // words of page tables in use
   tablePeak: 1,
-  tlbFlushPending: 1,
+  tlbFlushPending: 1, // gathers under way
   lockHeldSince: 1, // statistics
   cpuMask: CPUMASK_WORDS,
   rss: 0,
@@ -51,10 +48,10 @@ export function mmWords(cpus: number): number {
   return Mm.size + cpus * RSS_WORDS
 }
 
-/** add_mm_counter: counts `delta` pages of kind `member` (see `Rss`). */
+/** add_mm_counter: counts `delta` pages of kind `member` (see `Rss`), in a word that this CPU alone writes. */
 export function addMmCounter(mm: number, member: number, delta: number): void {
   const p = mm + Mm.rss + smpProcessorId() * RSS_WORDS + member
-  writeOnce(p, load(p) + delta)
+  store(p, load(p) + delta)
 }
 
 /** get_mm_counter: pages of kind `member`; exact only while no CPU faults or unmaps. */
@@ -69,11 +66,6 @@ export function getMmCounter(mm: number, member: number): number {
 export function addTableWords(mm: number, words: number): void {
   const now = atomicAdd(mm + Mm.tableWords, words)
   if (words > 0 && now > load(mm + Mm.tablePeak)) store(mm + Mm.tablePeak, now)
-}
-
-/** Whether CPU `number` is in the mask at `mask`. */
-export function cpumaskTest(mask: number, number: number): boolean {
-  return (readOnce(mask + (number >> 5)) & (1 << (number & 31))) !== 0
 }
 
 /** mmgrab: keeps the structure (not the address space) of an mm that is alive now. */

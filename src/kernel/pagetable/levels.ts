@@ -118,7 +118,9 @@ export function pmdAlloc(mm: number, vpn: number): number {
 }
 
 function descend(mm: number, slot: number, vpn: number, shift: number, entries: number, level: number): number {
-  if (upperNone(readOnce(slot)) && upperPopulate(mm, slot, level) !== 0) return 0
+  const entry = readOnce(slot)
+  if (upperIsTable(entry)) return upperTable(entry) + tableIndex(vpn, shift, entries) * ENTRY_WORDS
+  if (!upperNone(entry) || upperPopulate(mm, slot, level) !== 0) return 0
   return below(slot, vpn, shift, entries)
 }
 

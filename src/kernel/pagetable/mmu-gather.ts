@@ -2,10 +2,10 @@
 // range grows; `tlbFinishMmu` flushes once, drops the pages and gives the tables to RCU, a batch with one rcu_head.
 // Where no batch can be had, a table is deferred by its own page (see `pte-free-defer.ts`), never freed at once: walkers
 // may hold nothing but RCU.
-import { load, store, thisCpu } from '../machine/instructions.ts'
+import { atomicAdd, load, readOnce, store, thisCpu } from '../machine/instructions.ts'
 import { Cpu, MMU_GATHER_INLINE } from '../machine/percpu.ts'
 import { struct } from '../machine/struct.ts'
-import { addTableWords } from '../memory/mm.ts'
+import { addTableWords, Mm } from '../memory/mm.ts'
 import { putPage } from '../memory/rmap.ts'
 import { Cache, kmemCacheAlloc, kmemCacheFree } from '../memory/slab.ts'
 import { callRcu, RcuHead } from '../sync/rcu.ts'
@@ -19,6 +19,7 @@ export const GATHER_BATCH_ENTRIES = 56
 /** Batches of pages after which a gather flushes in between. */
 const MAX_BATCHES = 20
 const LEVEL_MASK = 7
+const EVERYTHING = 0x7fffffff
 
 /** A batch of pages (struct page) or of tables (first word | level). */
 export const GatherBatch = struct({ rcuHead: RcuHead.size, next: 1, count: 1, entries: GATHER_BATCH_ENTRIES })
@@ -33,6 +34,7 @@ export function tlbGatherMmu(mm: number): void {
   store(cpu + Cpu.gatherBatch, 0)
   store(cpu + Cpu.gatherBatches, 0)
   store(cpu + Cpu.gatherTables, 0)
+  atomicAdd(mm + Mm.tlbFlushPending, 1)
 }
 
 /** tlb_flush_pte_range: the entries of pages `start` to `end` (exclusive) were cleared and need a flush. */
@@ -78,6 +80,8 @@ function nextPageBatch(cpu: number): number {
 export function tlbRemoveTable(table: number, level: number): void {
   const cpu = thisCpu()
   addTableWords(load(cpu + Cpu.gatherMm), -tableWords(level))
+  // The hardware may be walking the table: whatever its range, a flush must wait for accesses under way.
+  if (load(cpu + Cpu.gatherEnd) === 0) tlbAddRange(0, 1)
   let batch = load(cpu + Cpu.gatherTables)
   if (batch === 0) {
     batch = kmemCacheAlloc(Cache.gatherBatch)
@@ -119,9 +123,16 @@ export function tlbFlushMmu(): void {
   if (tables !== 0) callRcu(tables + GatherBatch.rcuHead, RcuFunc.tableBatch)
 }
 
-/** tlb_finish_mmu. Afterwards nobody reaches the old pages through any TLB. */
+/**
+ * tlb_finish_mmu. Afterwards nobody reaches the old pages through any TLB: neither those whose entries this gather cleared
+ * nor those that another gather on the mm had cleared before, whose flush may still be due. So with another one under way
+ * everything is flushed (mm_tlb_flush_nested).
+ */
 export function tlbFinishMmu(): void {
+  const mm = load(thisCpu() + Cpu.gatherMm)
+  if (readOnce(mm + Mm.tlbFlushPending) > 1) tlbAddRange(0, EVERYTHING)
   tlbFlushMmu()
+  atomicAdd(mm + Mm.tlbFlushPending, -1)
 }
 
 /** RCU callback of a batch of tables. */
