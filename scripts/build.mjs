@@ -10,5 +10,9 @@ if (existsSync(`${root}dist/compile/build.js`)) {
   const { buildStepped } = await import('../dist/compile/build.js')
   await buildStepped(`${root}src/kernel`, `${root}dist/stepped/kernel`)
 }
+if (existsSync(`${root}dist/compile/fold.js`)) {
+  const { foldConstants } = await import('../dist/compile/fold.js')
+  await foldConstants(`${root}dist/kernel`)
+}
 if (existsSync(`${root}dist/cli/main.js`)) chmodSync(`${root}dist/cli/main.js`, 0o755)
 process.exit(status ?? 1)

@@ -5,7 +5,7 @@ import { bindArch } from './kernel/arch/arch.ts'
 import { architectures } from './kernel/arch/architectures.ts'
 import { bindDesign, type Design } from './kernel/design/design.ts'
 import { Global } from './kernel/machine/globals.ts'
-import { bindHeap, WORD_BYTES } from './kernel/machine/heap.ts'
+import { bindHeap, type WasmMemory, WORD_BYTES } from './kernel/machine/heap.ts'
 import { bindCpu, load, store } from './kernel/machine/instructions.ts'
 import { CPU_STRIDE } from './kernel/machine/percpu.ts'
 import { File } from './kernel/memory/file.ts'
@@ -24,7 +24,6 @@ import { MAPLE_NODE_ALIGN, MapleNode } from './kernel/vma/maple-tree.ts'
 import { Vma } from './kernel/vma/vma.ts'
 
 const MAGIC = 0x67726163
-const PAGE_CACHE_BUCKETS = 1 << 12
 
 /** What a machine is made of. */
 export interface MachineShape {
@@ -49,6 +48,11 @@ export interface MachineShape {
   readonly lockStatistics: boolean
 }
 
+/** Buckets of the page cache's table: a power of two, about as many as there are frames, so that chains stay short. */
+function cacheBuckets(frames: number): number {
+  return 1 << Math.max(6, 31 - Math.clz32(frames))
+}
+
 function align(words: number, to: number): number {
   return Math.ceil(words / to) * to
 }
@@ -67,7 +71,7 @@ function layout(shape: MachineShape): {
   const snapshots = areas + shape.cpus * CPU_STRIDE
   const srcu = snapshots + align(shape.cpus, 16)
   const buckets = srcu + align(shape.cpus * SRCU_CPU_WORDS, 16)
-  const pages = align(buckets + pageCacheWords(PAGE_CACHE_BUCKETS), 64)
+  const pages = align(buckets + pageCacheWords(cacheBuckets(shape.frames)), 64)
   const frames = align(pages + shape.frames * Page.size, Math.max(1024, pageWords))
   return { areas, snapshots, srcu, buckets, pages, frames, total: frames + shape.frames * pageWords }
 }
@@ -77,22 +81,25 @@ export function machineBytes(shape: MachineShape): number {
   return layout(shape).total * WORD_BYTES
 }
 
-/** Lays out a machine in `buffer`, which is zero and `machineBytes(shape)` long. The thread is CPU 0 meanwhile. */
-export function boot(buffer: SharedArrayBuffer, shape: MachineShape, design: Design): void {
+/**
+ * Lays out a machine in `buffer`, which is zero and `machineBytes(shape)` long; `memory`'s, if that is given. The thread is
+ * CPU 0 meanwhile.
+ */
+export function boot(buffer: SharedArrayBuffer, shape: MachineShape, design: Design, memory: WasmMemory | undefined = undefined): void {
   const at = layout(shape)
-  bindHeap(buffer)
+  bindHeap(buffer, memory)
   store(Global.nrCpus, shape.cpus)
   store(Global.archId, shape.arch)
   store(Global.designId, shape.design)
   store(Global.perCpuAreas, at.areas)
-  attach(buffer, 0, design, false)
+  attach(buffer, 0, design, false, memory)
   store(Global.lockStatistics, shape.lockStatistics ? 1 : 0)
   store(Global.diskLatency, shape.diskLatency)
   store(Global.poison, shape.poison ? 1 : 0)
   store(Global.rcuSnapshots, at.snapshots)
   store(Global.srcuDomain + Srcu.counters, at.srcu)
   store(Global.pageCacheBuckets, at.buckets)
-  store(Global.pageCacheMask, PAGE_CACHE_BUCKETS - 1)
+  store(Global.pageCacheMask, cacheBuckets(shape.frames) - 1)
   store(Global.pages, at.pages)
   store(Global.frames, at.frames)
   store(Global.nrFrames, shape.frames)
@@ -138,8 +145,14 @@ function bootSlabs(cpus: number): void {
 }
 
 /** Makes this thread CPU `cpu` of the machine in `buffer`. `crowded`: there are more CPUs than cores. */
-export function attach(buffer: SharedArrayBuffer, cpu: number, design: Design, crowded: boolean): void {
-  bindHeap(buffer)
+export function attach(
+  buffer: SharedArrayBuffer,
+  cpu: number,
+  design: Design,
+  crowded: boolean,
+  memory: WasmMemory | undefined = undefined,
+): void {
+  bindHeap(buffer, memory)
   bindArch(architectures[load(Global.archId)]!)
   bindDesign(design)
   bindCpu(cpu, load(Global.perCpuAreas), interrupt, crowded)

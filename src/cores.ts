@@ -1,12 +1,13 @@
 // How many cores there are, in Node and in browsers.
+import type * as Os from 'node:os'
 
-const browserCores = (globalThis as { navigator?: { hardwareConcurrency?: number } }).navigator?.hardwareConcurrency
-const nodeCores = await import('node:os').then(
-  (os) => os.availableParallelism(),
-  () => undefined,
-)
+interface Hosts {
+  readonly navigator?: { readonly hardwareConcurrency?: number }
+  readonly process?: { getBuiltinModule?(name: 'node:os'): typeof Os }
+}
 
 /** Cores that threads of this program can run on at the same time; 1 if nobody says. */
 export function availableParallelism(): number {
-  return nodeCores ?? browserCores ?? 1
+  const { navigator, process } = globalThis as Hosts
+  return process?.getBuiltinModule?.('node:os').availableParallelism() ?? navigator?.hardwareConcurrency ?? 1
 }

@@ -13,7 +13,8 @@ import { BulkMemory } from './bulk-memory.ts'
 import {
   type Advice,
   adviceValue,
-  checkNumbers,
+  checkNumber,
+  checkRange,
   type MapOptions,
   mapFlags,
   type Protection,
@@ -74,7 +75,8 @@ export class AddressSpace extends BulkMemory {
    */
   mmap(options: MapOptions): number {
     const { address = 0, length, offset = 0, file, prot = 'rw' } = options
-    checkNumbers('mmap', { address, length, offset })
+    checkRange('mmap', address, length)
+    checkNumber('mmap', 'offset', offset)
     const mm = this.#call()
     const mapped = file === undefined ? undefined : { file: file.kernelFile(this.seat), readable: true, writable: true }
     const fixed = options.fixed === true || options.noreplace === true
@@ -110,7 +112,7 @@ export class AddressSpace extends BulkMemory {
    * space.munmap(address + machine.pageSize, machine.pageSize) // a hole
    */
   munmap(address: number, length: number): void {
-    checkNumbers('munmap', { address, length })
+    checkRange('munmap', address, length)
     perform('munmap', prepareMunmap(this.#call(), address, length))
   }
 
@@ -122,7 +124,7 @@ export class AddressSpace extends BulkMemory {
    * space.mprotect(address, machine.pageSize, 'r')
    */
   mprotect(address: number, length: number, prot: Protection): void {
-    checkNumbers('mprotect', { address, length })
+    checkRange('mprotect', address, length)
     perform('mprotect', prepareMprotect(this.#call(), address, length, protBits('mprotect', prot)))
   }
 
@@ -135,7 +137,7 @@ export class AddressSpace extends BulkMemory {
    * space.madvise(address, 1 << 20, 'populate-write')
    */
   madvise(address: number, length: number, advice: Advice): void {
-    checkNumbers('madvise', { address, length })
+    checkRange('madvise', address, length)
     perform('madvise', prepareMadvise(this.#call(), address, length, adviceValue(advice)))
   }
 
@@ -148,7 +150,8 @@ export class AddressSpace extends BulkMemory {
    */
   mremap(address: number, oldLength: number, newLength: number, options: RemapOptions = {}): number {
     const { to, dontUnmap = false } = options
-    checkNumbers('mremap', { address, oldLength, newLength, to: to ?? 0 })
+    checkRange('mremap', address, oldLength)
+    checkRange('mremap', to ?? 0, newLength)
     const moves = options.mayMove === true || to !== undefined || dontUnmap
     const flags = (moves ? Mremap.mayMove : 0) | (to !== undefined ? Mremap.fixed : 0) | (dontUnmap ? Mremap.dontUnmap : 0)
     const mm = this.#call()
@@ -166,7 +169,7 @@ export class AddressSpace extends BulkMemory {
   brk(address?: number): number {
     const mm = this.#call()
     if (address !== undefined) {
-      checkNumbers('brk', { address })
+      checkNumber('brk', 'address', address)
       perform('brk', prepareBrk(mm, address))
     }
     return addressOf(load(mm + Mm.brk) - 1) + this.pageBytes - load(mm + Mm.brkUnused)
@@ -223,7 +226,7 @@ export class AddressSpace extends BulkMemory {
   }
 
   #userfault(call: string, address: number, length: number, on: number): void {
-    checkNumbers(call, { address, length })
+    checkRange(call, address, length)
     if (address % this.pageBytes !== 0 || length % this.pageBytes !== 0 || length === 0) {
       throw new MemoryError(call, Errno.EINVAL, 'address and length must be multiples of the page size')
     }

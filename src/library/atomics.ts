@@ -53,12 +53,22 @@ export class VirtualAtomics extends Reach {
     return old
   }
 
-  /** Subtracts `value`; returns what was there. */
+  /**
+   * Subtracts `value`; returns what was there.
+   *
+   * @example
+   * space.atomics.sub(references, 1) // 1: it was the last
+   */
   sub(address: number, value: number): number {
     return this.add(address, -value | 0)
   }
 
-  /** Keeps the bits that `value` has too; returns what was there. */
+  /**
+   * Keeps the bits that `value` has too; returns what was there.
+   *
+   * @example
+   * space.atomics.and(flags, ~1)
+   */
   and(address: number, value: number): number {
     const plain = value | 0
     const old = Atomics.and(this.words, this.#begin(address, Access.write), plain)
@@ -66,7 +76,12 @@ export class VirtualAtomics extends Reach {
     return old
   }
 
-  /** Sets the bits of `value`; returns what was there. */
+  /**
+   * Sets the bits of `value`; returns what was there.
+   *
+   * @example
+   * space.atomics.or(flags, 1)
+   */
   or(address: number, value: number): number {
     const plain = value | 0
     const old = Atomics.or(this.words, this.#begin(address, Access.write), plain)
@@ -74,7 +89,12 @@ export class VirtualAtomics extends Reach {
     return old
   }
 
-  /** Flips the bits of `value`; returns what was there. */
+  /**
+   * Flips the bits of `value`; returns what was there.
+   *
+   * @example
+   * space.atomics.xor(flags, 1)
+   */
   xor(address: number, value: number): number {
     const plain = value | 0
     const old = Atomics.xor(this.words, this.#begin(address, Access.write), plain)
@@ -82,7 +102,12 @@ export class VirtualAtomics extends Reach {
     return old
   }
 
-  /** Writes `value`; returns what was there. */
+  /**
+   * Writes `value`; returns what was there.
+   *
+   * @example
+   * const old = space.atomics.exchange(slot, 0)
+   */
   exchange(address: number, value: number): number {
     const plain = value | 0
     const old = Atomics.exchange(this.words, this.#begin(address, Access.write), plain)

@@ -1,5 +1,6 @@
 // Copies between a program's arrays and virtual memory, page by page.
 import { Access, endAccess } from './reach.ts'
+import { bytesAt } from './seat.ts'
 import { TypedMemory } from './typed-memory.ts'
 
 /** Reads and writes of many bytes. */
@@ -18,7 +19,7 @@ export class BulkMemory extends TypedMemory {
       const count = Math.min(length - done, this.pageBytes - (from % this.pageBytes))
       const at = this.enter(from, 1, Access.read)
       try {
-        target.set(this.seat.bytes.subarray(at, at + count), done)
+        target.set(bytesAt(this.seat, at, count), done)
       } finally {
         endAccess()
       }
@@ -42,7 +43,7 @@ export class BulkMemory extends TypedMemory {
       const part = bytes.subarray(done, done + count)
       const at = this.enter(to, 1, Access.write)
       try {
-        this.seat.bytes.set(part, at)
+        bytesAt(this.seat, at, count).set(part)
       } finally {
         endAccess()
       }

@@ -82,12 +82,16 @@ export function mapFlags(options: MapOptions): number {
   )
 }
 
-/** Throws `MemoryError` EINVAL unless every number is a whole one from 0 to 2^53 - 1. */
-export function checkNumbers(call: string, numbers: Readonly<Record<string, number>>): void {
-  for (const [name, value] of Object.entries(numbers)) {
-    if (!Number.isSafeInteger(value) || value < 0)
-      throw new MemoryError(call, Errno.EINVAL, `${name} is ${value}, not a whole number of bytes`)
-  }
+/** Throws `MemoryError` EINVAL unless `value` is a whole number from 0 to 2^53 - 1. */
+export function checkNumber(call: string, name: string, value: number): void {
+  if (Number.isSafeInteger(value) && value >= 0) return
+  throw new MemoryError(call, Errno.EINVAL, `${name} is ${value}, not a whole number of bytes`)
+}
+
+/** The same for the two that name a range. */
+export function checkRange(call: string, address: number, length: number): void {
+  checkNumber(call, 'address', address)
+  checkNumber(call, 'length', length)
 }
 
 /** Makes a prepared call. Returns its result, an address in bytes if it is one; throws `MemoryError` for an errno. */

@@ -14,7 +14,7 @@ import { MachineError, MemoryError } from './errors.ts'
 import { createFile, type MemoryFile, openFile } from './memory-file.ts'
 import { noWindow } from './reach.ts'
 import { ObjectKind, Registry } from './registry.ts'
-import { drain, leave, run, Seat, sit } from './seat.ts'
+import { drain, leave, run, Seat, sit, stand } from './seat.ts'
 
 /** Where the heap of a space begins unless it is said: 256 MiB into the first window. */
 const HEAP = 2 ** 28
@@ -196,6 +196,7 @@ export class Machine implements SpaceOwner {
  * const machine = createMachine({ memory: 64 << 20, cpus: 4 })
  */
 export function createMachine(options: MachineOptions = {}): Machine {
+  stand()
   const kernel = bootMachine(options)
   const registry = new Registry(kernel.shape.cpus)
   const cpu = registry.claim(0)

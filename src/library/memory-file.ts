@@ -10,7 +10,7 @@ import { filemapAddPage, readPage } from '../kernel/memory/page-cache.ts'
 import { putPage } from '../kernel/memory/rmap.ts'
 import { MachineError, MemoryError } from './errors.ts'
 import { ObjectKind, type Registry } from './registry.ts'
-import { type Seat, sit } from './seat.ts'
+import { bytesAt, type Seat, sit } from './seat.ts'
 
 /** A file as one thread holds it. Other threads of the machine open it by `id` (`machine.file(id)`). */
 export class MemoryFile {
@@ -90,7 +90,7 @@ function fill(seat: Seat, inode: number, contents: Uint8Array): boolean {
     const page = filemapAddPage(inode, at / pageBytes)
     if (page !== 0) {
       readPage(inode, page)
-      seat.bytes.set(contents.subarray(at, at + pageBytes), pageToVirt(page) * 4)
+      bytesAt(seat, pageToVirt(page) * 4, pageBytes).set(contents.subarray(at, at + pageBytes))
       putPage(page)
     }
     exitKernel()

@@ -2,7 +2,7 @@
 // with get_user_pages. The frame stays this page's, also after munmap, until the pin is given back.
 import { sysPinUserPage, sysUnpinUserPage } from '../kernel/kernel.ts'
 import { pageToVirt } from '../kernel/memory/page.ts'
-import { run, type Seat, sit } from './seat.ts'
+import { bytesAt, run, type Seat, sit } from './seat.ts'
 
 /** A page, held. */
 export interface Pin {
@@ -41,7 +41,7 @@ export function pinView(seat: Seat, frame: PinnedFrame, address: number): Pin {
   let held = true
   return {
     address,
-    bytes: new Uint8Array(seat.machine.buffer, frame.at, 2 ** seat.pageShift),
+    bytes: bytesAt(seat, frame.at, 2 ** seat.pageShift),
     unpin: () => {
       if (held) unpinFrame(seat, frame)
       held = false

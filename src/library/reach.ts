@@ -11,6 +11,7 @@
 import { pageFromReal, WINDOW_PAGES, WINDOW_SHIFT } from '../kernel/arch/windows.ts'
 import { beginAccess, endAccess } from '../kernel/kernel.ts'
 import { Mode, setContext } from '../kernel/machine/entry.ts'
+import { readOnce } from '../kernel/machine/instructions.ts'
 import { Cpu, TLB_ENTRIES, TLB_ENTRY_WORDS } from '../kernel/machine/percpu.ts'
 import { Access, TlbEntry } from '../kernel/pagetable/tlb.ts'
 import { faultError, hex, MachineError, SegmentationFault } from './errors.ts'
@@ -69,14 +70,14 @@ export class Reach {
     const entry = this.#tlb + (page & (TLB_ENTRIES - 1)) * TLB_ENTRY_WORDS
     const at = offset & this.#pageMask
     const words = this.words
-    if (words[entry + TlbEntry.read] !== page + 1 || at > this.pageBytes - size || this.seat.mm !== this.mm) return -1
+    if (words[entry + TlbEntry.read] !== page + 1 || at > this.pageBytes - size || this.seat.running !== this.mm) return -1
     return (words[entry + TlbEntry.frame] as number) * 4 + at
   }
 
   /** Whether what was read at a `hit` before was the page's. */
   protected unmoved(): boolean {
     if (!LOADS_IN_ORDER) Atomics.store(fence, 0, 0)
-    return Atomics.load(this.words, this.#stale) === this.words[this.#seen]
+    return readOnce(this.#stale) === this.words[this.#seen]
   }
 
   /**
@@ -92,7 +93,7 @@ export class Reach {
     // What `beginAccess` does when the TLB is up to date and knows the page, where V8 can put it in line.
     setContext(Mode.user)
     const words = this.words
-    if (Atomics.load(words, this.#stale) === words[this.#seen]) {
+    if (readOnce(this.#stale) === words[this.#seen]) {
       const entry = this.#tlb + (page & (TLB_ENTRIES - 1)) * TLB_ENTRY_WORDS
       if (words[entry + access] === page + 1) return (words[entry + TlbEntry.frame] as number) * 4 + at
     }

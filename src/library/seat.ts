@@ -7,18 +7,22 @@ import { Cpu } from '../kernel/machine/percpu.ts'
 import { attachCpu, type MachineHandle } from '../machine.ts'
 import { MachineError } from './errors.ts'
 
+/** What `running` is meanwhile: no mm. */
+const UNBOUND = -2
+
 /** This thread as one CPU of one machine. */
 export class Seat {
   readonly machine: MachineHandle
   readonly cpu: number
   readonly words: Int32Array
-  readonly bytes: Uint8Array
   readonly view: DataView
   readonly pageShift: number
   /** The CPU's own area, as a word. */
   readonly area: number
   /** The mm that the CPU has loaded, 0 for none. */
   mm = 0
+  /** The same while the kernel's modules are bound to this seat, else UNBOUND. */
+  running = UNBOUND
   left = false
 
   /** Binds the thread at once. */
@@ -26,21 +30,35 @@ export class Seat {
     this.machine = machine
     this.cpu = cpu
     this.words = new Int32Array(machine.buffer)
-    this.bytes = new Uint8Array(machine.buffer)
     this.view = new DataView(machine.buffer)
     bind(this)
     this.pageShift = PAGE_SHIFT
     this.area = thisCpu()
     this.mm = this.words[this.area + Cpu.currentMm] as number
+    this.running = this.mm
   }
+}
+
+/** `count` bytes of the machine from byte `at` on. */
+export function bytesAt(seat: Seat, at: number, count: number): Uint8Array {
+  // Not a part of one view of everything: V8 makes none longer than 4 GiB.
+  return new Uint8Array(seat.machine.buffer, at, count)
 }
 
 let bound: Seat | undefined
 
 function bind(seat: Seat): void {
   if (seat.left) throw new MachineError('this thread has detached from the machine')
+  stand()
   attachCpu(seat.machine, seat.cpu)
   bound = seat
+  seat.running = seat.mm
+}
+
+/** No seat has the kernel's modules: somebody is about to bind them elsewhere. */
+export function stand(): void {
+  if (bound !== undefined) bound.running = UNBOUND
+  bound = undefined
 }
 
 /** Binds the kernel's modules to the seat's machine, if they are not already. Throws `MachineError` after `leave`. */
@@ -50,10 +68,11 @@ export function sit(seat: Seat): void {
 
 /** Loads `mm` into the seat's CPU, if it is not there already. */
 export function run(seat: Seat, mm: number): void {
-  if (bound !== seat) bind(seat)
-  if (seat.mm === mm) return
-  sysSwitchMm(mm)
+  if (seat.running === mm) return
+  sit(seat)
+  if (seat.mm !== mm) sysSwitchMm(mm)
   seat.mm = mm
+  seat.running = mm
 }
 
 /** Runs what the CPU has deferred, and waits for the grace period that it needs. Other CPUs need only be outside the kernel. */
@@ -69,5 +88,5 @@ export function leave(seat: Seat): void {
   run(seat, 0)
   drain(seat)
   seat.left = true
-  bound = undefined
+  stand()
 }

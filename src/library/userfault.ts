@@ -6,7 +6,7 @@ import { sysGetFreePage, sysUserfaultCopy } from '../kernel/kernel.ts'
 import { Errno } from '../kernel/machine/errno.ts'
 import { pageToVirt } from '../kernel/memory/page.ts'
 import { faultError, hex, MemoryError } from './errors.ts'
-import { run, type Seat } from './seat.ts'
+import { bytesAt, run, type Seat } from './seat.ts'
 
 /**
  * Gives the contents of the missing page whose first byte has `address`: at most a page, zeroes follow; or undefined, and the
@@ -39,9 +39,9 @@ export function fillMissing(seat: Seat, mm: number, ranges: readonly UserfaultRa
   run(seat, mm)
   const frame = sysGetFreePage()
   if (frame === 0) throw new MemoryError('userfault', Errno.ENOMEM, `no memory for the page at ${hex(start)}`)
-  const at = pageToVirt(frame) * 4
-  seat.bytes.set(contents, at)
-  seat.bytes.fill(0, at + contents.length, at + pageBytes)
+  const bytes = bytesAt(seat, pageToVirt(frame) * 4, pageBytes)
+  bytes.set(contents)
+  bytes.fill(0, contents.length)
   if (sysUserfaultCopy(mm, page, frame) === -Errno.ENOMEM) {
     throw new MemoryError('userfault', Errno.ENOMEM, `no memory for the tables of ${hex(start)}`)
   }

@@ -19,7 +19,7 @@ const HOUSE = [
   ['shape.ts'],
   ['machine.ts'],
   ['threads', 'check', 'simulate'],
-  ['scenario', 'workload'],
+  ['scenario', 'workload', 'library'],
   ['report'],
   ['cli', 'index.ts'],
 ]

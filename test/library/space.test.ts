@@ -47,7 +47,7 @@ for (const arch of ['x86_64', 'powerpc64-hash-64k']) {
       seed = (Math.imul(seed, 1103515245) + 12345) & 0x7fffffff
       return Math.floor((seed / 0x80000000) * n)
     }
-    for (let i = 0; i < 4000; i++) {
+    for (let i = 0; i < 1200; i++) {
       const [type, bytes] = types[random(types.length)]!
       const near = size * (1 + random(3)) - 12 + random(16)
       const at = i % 3 === 0 ? near : random(4 * size - 8)
@@ -251,8 +251,8 @@ test('one thread on two machines', () => {
   const b = second.mmap({ length: machine.pageSize })
   for (let i = 0; i < 20; i++) {
     first.setInt32(a, i)
-    second.setInt32(b, -i)
-    expect([first.getInt32(a), second.getInt32(b)]).toEqual([i, -i])
+    second.setInt32(b, 100 - i)
+    expect([first.getInt32(a), second.getInt32(b)]).toEqual([i, 100 - i])
   }
   const file = one.createFile(10)
   expect(() => second.mmap({ length: 10, file })).toThrow(MachineError)

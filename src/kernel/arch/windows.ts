@@ -43,3 +43,8 @@ export function runEnd(vpn: number): number {
   while (i < MAX_WINDOWS && i < load(Global.windowCount) && load(Global.windows + i) === load(Global.windows + i - 1) + 1) i++
   return i * WINDOW_PAGES
 }
+
+/** Whether page `vpn` begins a run of windows: in reality nothing touches it from below, so that no mapping may span it. */
+export function isRunStart(vpn: number): boolean {
+  return (vpn & (WINDOW_PAGES - 1)) === 0 && runStart(vpn) === vpn
+}

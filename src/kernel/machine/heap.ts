@@ -1,4 +1,6 @@
-// The machine's memory: one SharedArrayBuffer seen as words (32 bit) and, for bulk zeroing and copying only, as doubles.
+// The machine's memory: one SharedArrayBuffer seen as words (32 bit), and how instructions get at it. Where it is the buffer
+// of a WebAssembly memory they go through a tiny module: V8 compiles such a call to an instruction or two, where an
+// `Atomics` function costs a real call; and filling and copying is the C library's. Elsewhere they use `Atomics`.
 // A kernel pointer is a word index into `words`; 0 is NULL. One machine is bound per thread at a time.
 
 /** Bytes in a word. */
@@ -6,33 +8,156 @@ export const WORD_BYTES = 4
 
 /** All of the machine, as 32-bit words. Kernel code goes through `instructions.ts`, never here. */
 export let words = new Int32Array(new SharedArrayBuffer(64))
-/** The same memory in units of 8 bytes, for `zeroPage` and `copyPage`. */
-export let doubles = new Float64Array(words.buffer)
-/** The same memory in bytes, for user reads and writes. */
-export let bytes = new Uint8Array(words.buffer)
 
-/** The views that instructions use. */
+/** What instructions need of the machine's memory. Addresses are word indices. */
+export interface MemoryOps {
+  load(p: number): number
+  store(p: number, value: number): void
+  cmpxchg(p: number, expected: number, value: number): number
+  xchg(p: number, value: number): number
+  add(p: number, delta: number): number
+  or(p: number, bits: number): number
+  and(p: number, bits: number): number
+  /** Zeroes `count` words. */
+  zero(p: number, count: number): void
+  /** Copies `count` words. */
+  copy(target: number, source: number, count: number): void
+}
+
+/** A shared `WebAssembly.Memory`; it can be sent to other threads. */
+export interface WasmMemory {
+  readonly buffer: ArrayBufferLike
+}
+
+// As much of it as is used here: neither Node's types nor ours have it.
+declare const WebAssembly: {
+  readonly Memory: new (size: { initial: number; maximum: number; shared: true }) => WasmMemory
+  readonly Module: new (code: Uint8Array) => object
+  readonly Instance: new (module: object, imports: { machine: { memory: WasmMemory } }) => { readonly exports: MemoryOps }
+}
+
+const WASM_PAGE = 65536
+
+/** Memory for a machine of `size` bytes, all zero; undefined where it is more than WebAssembly has addresses for. */
+export function allocateHeap(size: number): WasmMemory | undefined {
+  const pages = Math.ceil(size / WASM_PAGE)
+  return pages > WASM_PAGE ? undefined : new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true })
+}
+
+/** What instructions use. */
 export interface BoundHeap {
   words: Int32Array
-  doubles: Float64Array
+  ops: MemoryOps
 }
 
 const bound = {} as BoundHeap
 
 /**
- * The object in which `instructions.ts` finds the views. It is empty until the first machine is bound: a property that
+ * The object in which `instructions.ts` finds the memory. It is empty until the first machine is bound: a property that
  * was added once and never changed is a constant to V8, so that an access compiles to a bounds check and a move.
  */
 export function boundHeap(): BoundHeap {
   return bound
 }
 
-/** Binds this thread to the machine in `buffer` (a multiple of 8 bytes long). */
-export function bindHeap(buffer: SharedArrayBuffer): void {
-  if (words.buffer === buffer) return
+/** Binds this thread to the machine in `buffer` (a multiple of 8 bytes long), which is `memory`'s if that is given. */
+export function bindHeap(buffer: SharedArrayBuffer, memory: WasmMemory | undefined = undefined): void {
+  if (words.buffer === buffer && bound.words === words) return
   words = new Int32Array(buffer)
-  doubles = new Float64Array(buffer)
-  bytes = new Uint8Array(buffer)
   bound.words = words
-  bound.doubles = doubles
+  bound.ops = memory === undefined ? plainOps(buffer) : wasmOps(memory)
+}
+
+const I32 = 0x7f
+// The module, put together from its opcodes: a shift by two turns a word index into an address.
+const shifted = (local: number): number[] => [0x20, local, 0x41, 2, 0x74]
+const atomic = (op: number, ...locals: number[]): number[] => [...shifted(0), ...locals.flatMap((l) => [0x20, l]), 0xfe, op, 2, 0]
+
+/** Name, parameters, results, body of each function. */
+const functions: readonly (readonly [keyof MemoryOps, number, number, readonly number[]])[] = [
+  ['load', 1, 1, atomic(0x10)],
+  ['store', 2, 0, atomic(0x17, 1)],
+  ['cmpxchg', 3, 1, atomic(0x48, 1, 2)],
+  ['xchg', 2, 1, atomic(0x41, 1)],
+  ['add', 2, 1, atomic(0x1e, 1)],
+  ['or', 2, 1, atomic(0x33, 1)],
+  ['and', 2, 1, atomic(0x2c, 1)],
+  ['zero', 2, 0, [...shifted(0), 0x41, 0, ...shifted(1), 0xfc, 0x0b, 0]],
+  ['copy', 3, 0, [...shifted(0), ...shifted(1), ...shifted(2), 0xfc, 0x0a, 0, 0]],
+]
+
+function unsigned(n: number): number[] {
+  return n < 128 ? [n] : [(n & 127) | 128, ...unsigned(n >>> 7)]
+}
+
+function section(id: number, items: readonly (readonly number[])[]): number[] {
+  const body = [...unsigned(items.length), ...items.flat()]
+  return [id, ...unsigned(body.length), ...body]
+}
+
+function label(text: string): number[] {
+  return [text.length, ...[...text].map((c) => c.charCodeAt(0))]
+}
+
+function encode(): Uint8Array {
+  const header = [0, 0x61, 0x73, 0x6d, 1, 0, 0, 0]
+  const types = functions.map(([, takes, gives]) => [
+    0x60,
+    takes,
+    ...Array<number>(takes).fill(I32),
+    gives,
+    ...Array<number>(gives).fill(I32),
+  ])
+  const memory = [...label('machine'), ...label('memory'), 2, 3, ...unsigned(0), ...unsigned(WASM_PAGE)]
+  const exports = functions.map(([name], i) => [...label(name), 0, i])
+  const code = functions.map(([, , , body]) => [...unsigned(body.length + 2), 0, ...body, 0x0b])
+  return new Uint8Array([
+    ...header,
+    ...section(1, types),
+    ...section(2, [memory]),
+    ...section(
+      3,
+      functions.map((_, i) => [i]),
+    ),
+    ...section(7, exports),
+    ...section(10, code),
+  ])
+}
+
+const instances = new WeakMap<WasmMemory, MemoryOps>()
+
+/** The operations on a shared WebAssembly memory; made once, for a thread may go to and fro between two machines. */
+function wasmOps(memory: WasmMemory): MemoryOps {
+  const made = instances.get(memory) ?? new WebAssembly.Instance(new WebAssembly.Module(encode()), { machine: { memory } }).exports
+  instances.set(memory, made)
+  return made
+}
+
+/** The same on any buffer, with `Atomics`. */
+function plainOps(buffer: SharedArrayBuffer): MemoryOps {
+  const w = new Int32Array(buffer)
+  const d = new Float64Array(buffer)
+  return {
+    load: (p) => Atomics.load(w, p),
+    store: (p, value) => void Atomics.store(w, p, value),
+    cmpxchg: (p, expected, value) => Atomics.compareExchange(w, p, expected, value),
+    xchg: (p, value) => Atomics.exchange(w, p, value),
+    add: (p, delta) => Atomics.add(w, p, delta),
+    or: (p, bits) => Atomics.or(w, p, bits),
+    and: (p, bits) => Atomics.and(w, p, bits),
+    zero: (p, count) => {
+      const end = (p + count) >> 1
+      for (let i = p >> 1; i < end; i += 8) {
+        d[i] = 0
+        d[i + 1] = 0
+        d[i + 2] = 0
+        d[i + 3] = 0
+        d[i + 4] = 0
+        d[i + 5] = 0
+        d[i + 6] = 0
+        d[i + 7] = 0
+      }
+    },
+    copy: (target, source, count) => void w.copyWithin(target, source, source + count),
+  }
 }

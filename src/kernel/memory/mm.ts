@@ -1,7 +1,7 @@
 // struct mm_struct: one address space. The VMAs hang off `tree`, the page tables off `pgd`.
 
 import { Global } from '../machine/globals.ts'
-import { atomicAdd, load, readOnce, smpProcessorId, store } from '../machine/instructions.ts'
+import { atomicAdd, cmpxchg, load, readOnce, smpProcessorId, store } from '../machine/instructions.ts'
 import { struct } from '../machine/struct.ts'
 import { Rwsem } from '../sync/rwsem.ts'
 import { Cache, kmemCacheFree } from './slab.ts'
@@ -11,7 +11,7 @@ export const CPUMASK_WORDS = 32
 
 /**
  * `mapCount`, `totalVm` (pages), `brk` (pages), `tree`: written under mmap_lock for writing. `tableWords`: atomic.
- * `rss`: four words per CPU follow the structure, each written by its CPU alone.
+ * `rss`: a line per CPU follows the structure, written by its CPU alone.
  */
 export const Mm = struct({
   pgd: 1,
@@ -41,16 +41,18 @@ export const Mm = struct({
 
 /** Kinds of resident pages, as indices into a CPU's `rss` words. */
 export const Rss = Object.freeze({ anon: 0, file: 1, shmem: 2, swap: 3 })
-const RSS_WORDS = 4
+// A cache line for each CPU's counters (an mm is aligned to one).
+const RSS_START = (Mm.rss + 15) & ~15
+const RSS_STRIDE = 16
 
 /** Words of an mm on a machine of `cpus` CPUs. */
 export function mmWords(cpus: number): number {
-  return Mm.size + cpus * RSS_WORDS
+  return RSS_START + cpus * RSS_STRIDE
 }
 
 /** add_mm_counter: counts `delta` pages of kind `member` (see `Rss`), in a word that this CPU alone writes. */
 export function addMmCounter(mm: number, member: number, delta: number): void {
-  const p = mm + Mm.rss + smpProcessorId() * RSS_WORDS + member
+  const p = mm + RSS_START + smpProcessorId() * RSS_STRIDE + member
   store(p, load(p) + delta)
 }
 
@@ -58,14 +60,21 @@ export function addMmCounter(mm: number, member: number, delta: number): void {
 export function getMmCounter(mm: number, member: number): number {
   let pages = 0
   const cpus = load(Global.nrCpus)
-  for (let i = 0; i < cpus; i++) pages += readOnce(mm + Mm.rss + i * RSS_WORDS + member)
+  for (let i = 0; i < cpus; i++) pages += readOnce(mm + RSS_START + i * RSS_STRIDE + member)
   return pages
 }
 
 /** Counts `words` more (or fewer) words of page tables (mm_inc_nr_ptes and the like). */
 export function addTableWords(mm: number, words: number): void {
   const now = atomicAdd(mm + Mm.tableWords, words)
-  if (words > 0 && now > load(mm + Mm.tablePeak)) store(mm + Mm.tablePeak, now)
+  if (words < 0) return
+  // Faults of several CPUs may get here at once.
+  let peak = readOnce(mm + Mm.tablePeak)
+  while (now > peak) {
+    const seen = cmpxchg(mm + Mm.tablePeak, peak, now)
+    if (seen === peak) return
+    peak = seen
+  }
 }
 
 /** mmgrab: keeps the structure (not the address space) of an mm that is alive now. */

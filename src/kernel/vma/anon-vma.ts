@@ -33,17 +33,22 @@ function anonVmaAlloc(parent: number): number {
   store(anonVma + AnonVma.rootUsers, 0)
   store(anonVma + AnonVma.parent, parent)
   store(anonVma + AnonVma.lock, 0)
-  store(anonVma + AnonVma.numChildren, 0)
+  // A root counts as its own parent, as in Linux: with one child it is not taken over.
+  store(anonVma + AnonVma.numChildren, parent === 0 ? 1 : 0)
   store(anonVma + AnonVma.numActiveVmas, 0)
   store(anonVma + AnonVma.links, 0)
   return anonVma
 }
 
-/** Links chain entry `avc` between `vma` and `anonVma`. The caller holds the lock of the anon_vma's root. */
-function chainLink(vma: number, avc: number, anonVma: number): void {
+/**
+ * Links chain entry `avc` between `vma` and `anonVma`, behind entry `after` of the chain (0: in front). The caller holds the lock
+ * of the anon_vma's root.
+ */
+function chainLink(vma: number, avc: number, anonVma: number, after: number): void {
+  const link = after === 0 ? vma + Vma.anonVmaChain : after + AnonVmaChain.next
   store(avc + AnonVmaChain.anonVma, anonVma)
-  store(avc + AnonVmaChain.next, load(vma + Vma.anonVmaChain))
-  store(vma + Vma.anonVmaChain, avc)
+  store(avc + AnonVmaChain.next, load(link))
+  store(link, avc)
   store(anonVma + AnonVma.links, load(anonVma + AnonVma.links) + 1)
   const root = load(anonVma + AnonVma.root)
   store(root + AnonVma.rootUsers, load(root + AnonVma.rootUsers) + 1)
@@ -90,7 +95,7 @@ export function anonVmaPrepare(mm: number, vma: number): number {
   const mine = load(vma + Vma.anonVma) === 0
   if (mine) {
     // The chain first: whoever sees the anon_vma looks at the chain.
-    chainLink(vma, avc, anonVma)
+    chainLink(vma, avc, anonVma, 0)
     rcuAssignPointer(vma + Vma.anonVma, anonVma)
     store(anonVma + AnonVma.numActiveVmas, load(anonVma + AnonVma.numActiveVmas) + 1)
   }
@@ -109,6 +114,7 @@ export function anonVmaPrepare(mm: number, vma: number): number {
  * without memory, the target unchanged. mmap_lock is held for writing.
  */
 export function anonVmaClone(target: number, source: number, takeOver: number): number {
+  let last = 0
   for (let from = load(source + Vma.anonVmaChain); from !== 0; from = load(from + AnonVmaChain.next)) {
     const avc = kmemCacheAlloc(Cache.anonVmaChain)
     if (avc === 0) {
@@ -118,14 +124,28 @@ export function anonVmaClone(target: number, source: number, takeOver: number): 
     const anonVma = load(from + AnonVmaChain.anonVma)
     const root = load(anonVma + AnonVma.root)
     spinLock(root + AnonVma.lock)
-    chainLink(target, avc, anonVma)
+    // Newest first, as in the source: whoever leaves must do so before its parent is freed.
+    chainLink(target, avc, anonVma, last)
     const unused = load(anonVma + AnonVma.numChildren) < 2 && load(anonVma + AnonVma.numActiveVmas) === 0
-    if (takeOver === 0 && unused && load(target + Vma.anonVma) === 0) store(target + Vma.anonVma, anonVma)
+    if (takeOver === 0 && unused) reuse(target, anonVma)
     spinUnlock(root + AnonVma.lock)
+    last = avc
   }
-  if (takeOver !== 0) store(target + Vma.anonVma, load(source + Vma.anonVma))
+  if (takeOver === 0) return 0
+  store(target + Vma.anonVma, load(source + Vma.anonVma))
   countActive(load(target + Vma.anonVma), 1)
   return 0
+}
+
+/**
+ * `target` takes `anonVma`, which nobody uses, for its own, and gives up a newer one. The root's lock is held throughout, lest
+ * another fork takes the same one.
+ */
+function reuse(target: number, anonVma: number): void {
+  const newer = load(target + Vma.anonVma)
+  if (newer !== 0) store(newer + AnonVma.numActiveVmas, 0)
+  store(target + Vma.anonVma, anonVma)
+  store(anonVma + AnonVma.numActiveVmas, 1)
 }
 
 function countActive(anonVma: number, delta: number): void {
@@ -152,7 +172,7 @@ export function anonVmaFork(child: number, parent: number): number {
   }
   const root = load(anonVma + AnonVma.root)
   spinLock(root + AnonVma.lock)
-  chainLink(child, avc, anonVma)
+  chainLink(child, avc, anonVma, 0)
   store(anonVma + AnonVma.numActiveVmas, 1)
   store(theirs + AnonVma.numChildren, load(theirs + AnonVma.numChildren) + 1)
   spinUnlock(root + AnonVma.lock)

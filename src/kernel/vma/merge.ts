@@ -1,6 +1,7 @@
 // Merging by Linux 6.18's rules: a range joins a neighbour when flags, file, page offset and anon_vma all fit. The range is
 // described in the CPU's `vmg…` words (struct vma_merge_struct). The tree is changed first: if that needs memory that is
 // not there, nothing has happened. mmap_lock is held for writing throughout.
+import { isRunStart } from '../arch/windows.ts'
 import { design } from '../design/design.ts'
 import { Errno } from '../machine/errno.ts'
 import { load, store, thisCpu } from '../machine/instructions.ts'
@@ -45,13 +46,14 @@ function isMergeable(neighbour: number): boolean {
 
 function canMergeLeft(prev: number): boolean {
   const cpu = thisCpu()
-  if (prev === 0 || load(prev + Vma.end) !== load(cpu + Cpu.vmgStart)) return false
+  if (prev === 0 || load(prev + Vma.end) !== load(cpu + Cpu.vmgStart) || isRunStart(load(cpu + Cpu.vmgStart))) return false
   return isMergeable(prev) && ((load(prev + Vma.pgoff) + vmaPages(prev)) | 0) === load(cpu + Cpu.vmgPgoff)
 }
 
 function canMergeRight(next: number, left: number): boolean {
   const cpu = thisCpu()
   if (next === 0 || load(next + Vma.start) !== load(cpu + Cpu.vmgEnd) || !isMergeable(next)) return false
+  if (isRunStart(load(cpu + Cpu.vmgEnd))) return false
   const pages = load(cpu + Cpu.vmgEnd) - load(cpu + Cpu.vmgStart)
   if (load(next + Vma.pgoff) !== ((load(cpu + Cpu.vmgPgoff) + pages) | 0)) return false
   if (left === 0) return true

@@ -20,11 +20,12 @@ export const Vma = struct({
   file: 1,
   anonVma: 1,
   anonVmaChain: 1,
-  refcnt: 1,
   lockSeq: 1,
   rcuHead: RcuHead.size,
   next: 1,
   id: 1,
+  line: 3,
+  refcnt: 1, // written by every reader: on a cache line of its own
 })
 
 /** Bits of `flags`, with Linux's values. */
