@@ -58,14 +58,27 @@ export function readCounters(): Counters {
 
 /** What was counted between two readings. */
 export function countersSince(before: Counters, now: Counters): Counters {
-  const numbers = Object.fromEntries(
-    Object.keys(FIELDS).map((name) => [name, now[name as keyof typeof FIELDS] - before[name as keyof typeof FIELDS]]),
-  ) as Record<keyof typeof FIELDS, number>
-  const locks = Object.fromEntries(
-    Object.entries(now.locks).map(([name, { count, time }]) => {
-      const old = before.locks[name as keyof typeof LockClass]
-      return [name, { count: count - old.count, time: time - old.time }]
-    }),
-  ) as Counters['locks']
+  return combine(now, before, -1)
+}
+
+/** The sum of two counts. */
+export function addCounters(a: Counters, b: Counters): Counters {
+  return combine(a, b, 1)
+}
+
+/** Nothing counted. */
+export function noCounters(): Counters {
+  const numbers = Object.fromEntries(Object.keys(FIELDS).map((name) => [name, 0])) as Record<keyof typeof FIELDS, number>
+  const locks = Object.fromEntries(Object.keys(LockClass).map((name) => [name, { count: 0, time: 0 }])) as Counters['locks']
   return { ...numbers, locks }
+}
+
+function combine(a: Counters, b: Counters, factor: number): Counters {
+  const out = noCounters()
+  for (const name of Object.keys(FIELDS) as (keyof typeof FIELDS)[]) out[name] = a[name] + factor * b[name]
+  for (const name of Object.keys(LockClass) as (keyof typeof LockClass)[]) {
+    out.locks[name].count = a.locks[name].count + factor * b.locks[name].count
+    out.locks[name].time = a.locks[name].time + factor * b.locks[name].time
+  }
+  return out
 }

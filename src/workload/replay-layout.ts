@@ -22,9 +22,9 @@ export const KIND_NAMES = Object.freeze(Object.keys(Kind)) as readonly (keyof ty
 
 /**
  * One operation. `args`: what the kernel function takes behind the mm (touch: page, access; fork and exec: the new space; answer:
- * the result). `last`: exit, exec: the space goes away. `order`: place in the recording. `edges`, `edgeCount`: what it waits for.
+ * the result). `last`: exit, exec: the space goes away. `order`: place in the recording. `edges`, `edgeCount`: what it waits for. `awaited`: others wait for it.
  */
-export const Op = struct({ kind: 1, space: 1, args: 6, last: 1, order: 1, edges: 1, edgeCount: 1 })
+export const Op = struct({ kind: 1, space: 1, args: 6, last: 1, order: 1, edges: 1, edgeCount: 1, awaited: 1 })
 /** An operation waits until `done[task]` has reached `count`. */
 export const Edge = struct({ task: 1, count: 1 })
 /** What happened: tickets drawn before and after, the result (negated errno or `VmFault` bits), what a touch read. */

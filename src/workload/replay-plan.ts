@@ -19,6 +19,8 @@ import { type AddressMap, mapAddresses, type PageMap } from './replay-addresses.
 import { type Needs, trackBacking } from './replay-backing.ts'
 import { Control, Edge, FileEntry, Kind, Op, Result, type Shared, Space, sharedWords } from './replay-layout.ts'
 import type { Lost, MachineOperation } from './replay-operations.ts'
+import { createPageOrder } from './replay-page-order.ts'
+import { rangesOf } from './replay-races.ts'
 import { roundTranslator } from './replay-round.ts'
 import { scaleTranslator } from './replay-translate.ts'
 
@@ -56,6 +58,9 @@ export function translateProgram(program: Program, arch: Arch, pageMap: PageMap)
   // How many machine operations of its task an operation of the program and those before it became.
   const countAfter = new Int32Array(program.operations.length)
   const owed: number[][] = program.tasks.map((task) => (task.startedAfter >= 0 ? [task.startedAfter] : []))
+  const pageOrder = rounds ? createPageOrder(program.spaces.length, program.tasks.length) : undefined
+  // How far each task has come in each address space: whoever ends it waits for all of them.
+  const inSpace: Map<number, number>[] = program.spaces.map(() => new Map())
   for (const operation of program.operations) {
     const { task } = operation
     const own = byTask[task]!
@@ -63,12 +68,17 @@ export function translateProgram(program: Program, arch: Arch, pageMap: PageMap)
     translator.translate(operation, (out) => {
       tracker.see(out)
       own.push(out)
-      if (owed[task]!.length === 0) return
       const waits = owed[task]!.flatMap((other) => {
         const count = countAfter[other]!
         return count > 0 ? [program.operations[other]!.task, count] : []
       })
       owed[task] = []
+      if (pageOrder !== undefined) {
+        const pages = rangesOf(out, pageBytes).map(([start, end]): [number, number] => [start / pageBytes, end / pageBytes])
+        waits.push(...pageOrder.add(out, own.length, pages))
+      }
+      if (out.last) for (const [other, count] of inSpace[out.space]!) if (other !== task) waits.push(other, count)
+      inSpace[out.space]!.set(task, own.length)
       if (waits.length > 0) waitsOf.set(out, waits)
     })
     countAfter[operation.index] = own.length
@@ -120,6 +130,7 @@ export function encode(translation: Translation): Shared {
     ops[at + Op.edges] = nextEdge
     ops[at + Op.edgeCount] = list.length / 2
     edges.set(list, nextEdge * Edge.size)
+    for (let edge = 0; edge < list.length; edge += 2) ops[(firstOf[list[edge]!]! + list[edge + 1]! - 1) * Op.size + Op.awaited] = 1
     nextEdge += list.length / 2
   }
   const spaces = sharedWords(program.spaces.length * Space.size)

@@ -56,7 +56,7 @@ export function scaleTranslator(_program: Program, map: AddressMap, lost: Lost):
   const translate = (operation: Operation, emit: (operation: MachineOperation) => void): void => {
     if (translateKinship(operation, lost, emit) || leftOut(operation, lost)) return
     const { kind, errno } = operation
-    const address = place(operation.address)
+    const address = place(kind === 'touch' ? Math.floor(operation.address / RECORDED_PAGE) * RECORDED_PAGE : operation.address)
     const out = machineOperation(operation, kind, address, size(operation.length))
     out.errno = Math.max(errno, 0)
     if (address < 0 && kind !== 'brk' && !(kind === 'mmap' && errno > 0)) {

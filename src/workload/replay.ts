@@ -2,18 +2,17 @@
 // run that is measured and whose contents are kept for the verification.
 
 import { taskBytes } from '../abi/system-calls.ts'
-import { availableParallelism } from '../cores.ts'
 import { bootMachine, type MachineHandle } from '../machine.ts'
-import { archByName, designByName, MachineOptionError, machineShape } from '../shape.ts'
-import { type Cpus, startCpus } from '../threads/cpus.ts'
+import { archByName, designByName, machineShape } from '../shape.ts'
+import { startCpus } from '../threads/cpus.ts'
 import type { Program } from './program.ts'
 import type { PageMap } from './replay-addresses.ts'
-import { type Counters, countersSince, readCounters } from './replay-counters.ts'
-import type { CpuAnswer } from './replay-cpu.ts'
-import type { EndOrders, RunEnd } from './replay-ends.ts'
-import { addHistogram, createHistogram, type Histogram } from './replay-histogram.ts'
-import { Control, type Shared, Space } from './replay-layout.ts'
+import type { Counters } from './replay-counters.ts'
+import type { RunEnd } from './replay-ends.ts'
+import type { Histogram } from './replay-histogram.ts'
+import { type Shared, Space } from './replay-layout.ts'
 import { encode, type Translation, translateProgram } from './replay-plan.ts'
+import { runRounds } from './replay-rounds.ts'
 import type { SpaceEnd } from './replay-snapshot.ts'
 
 /** How to replay. */
@@ -28,8 +27,9 @@ export interface ReplayOptions {
   readonly memory?: number
   /** Microseconds that a read from disk takes. Default 0: the program's file pages are in the page cache from the beginning. */
   readonly diskLatency?: number
-  /** Unmeasured runs before the measured one; chosen by the program's size when not given. */
+  /** Unmeasured runs before the measured ones, and measured ones; chosen by the program's size when not given. */
   readonly warmUps?: number
+  readonly runs?: number
   /** Fill freed frames with junk. Default false. */
   readonly poison?: boolean
   /** Is told how far the replay is: operations done and to do, warm-ups included. */
@@ -59,12 +59,16 @@ export interface ReplayResult {
   /** Bytes. */
   readonly memory: number
   readonly warmUps: number
+  /** Measured runs: what follows adds them up, but for the peaks, which are the last one's. */
+  readonly runs: number
   /** Stopped before its end: everything below is partial. */
   readonly partial: boolean
   readonly operations: number
   readonly completed: number
   /** Milliseconds from the first operation to the last, and those in which CPUs had something to do, summed. */
   readonly elapsed: number
+  /** The same for each measured run, ascending. */
+  readonly elapsedRuns: readonly number[]
   readonly busy: number
   /** By kind. `touch` holds the touches that raised a fault. */
   readonly histograms: Readonly<Record<string, Histogram>>
@@ -87,8 +91,10 @@ export interface Skipped {
   readonly skipped: string
 }
 
-const LEAST_OPERATIONS = 150_000
-const MOST_WARM_UPS = 30
+/** Operations that shall be run before measuring, and while measuring. */
+const WARM_OPERATIONS = 100_000
+const MEASURED_OPERATIONS = 50_000
+const MOST_RUNS = 20
 
 /** Replays `program`. Rejects with the error of a CPU that died; throws MachineOptionError for options that do not fit. */
 export async function replay(program: Program, options: ReplayOptions): Promise<ReplayResult | Skipped> {
@@ -120,10 +126,15 @@ export async function replay(program: Program, options: ReplayOptions): Promise<
   const shared = encode(translation)
   const userEnd = taskBytes()
   const total = translation.operations.length
-  const warmUps = options.warmUps ?? Math.min(MOST_WARM_UPS, Math.max(0, Math.ceil(LEAST_OPERATIONS / Math.max(1, total)) - 1))
+  const runsFor = (wanted: number): number => Math.min(MOST_RUNS, Math.ceil(wanted / Math.max(1, total)))
+  const plan = {
+    warmUps: options.warmUps ?? (total > WARM_OPERATIONS ? 0 : runsFor(WARM_OPERATIONS)),
+    runs: Math.max(1, options.runs ?? runsFor(MEASURED_OPERATIONS)),
+    warmCache: (options.diskLatency ?? 0) === 0,
+  }
   const running = await startCpus(machine, cpus)
   try {
-    const run = await runRounds(running, shared, translation, warmUps, (options.diskLatency ?? 0) === 0, options)
+    const run = await runRounds(running, shared, translation, plan, options)
     const peaks = peakSums(shared)
     return {
       design,
@@ -132,24 +143,26 @@ export async function replay(program: Program, options: ReplayOptions): Promise<
       pageBytes: translation.pageBytes,
       cpus,
       memory,
-      warmUps,
+      warmUps: run.warmUps,
+      runs: run.runs,
       partial: run.partial,
       operations: total,
       completed: run.completed,
       elapsed: run.elapsed,
-      busy: run.answers.reduce((sum, { busy }) => sum + busy, 0),
-      histograms: sumHistograms(run.answers),
-      quietTouches: run.answers.reduce((sum, answer) => sum + answer.quietTouches, 0),
+      elapsedRuns: run.elapsedRuns,
+      busy: run.busy,
+      histograms: run.histograms,
+      quietTouches: run.quietTouches,
       counters: run.counters,
-      awaits: run.answers.reduce((sum, answer) => sum + answer.awaits, 0),
-      sleeps: run.answers.reduce((sum, answer) => sum + answer.sleeps, 0),
+      awaits: run.awaits,
+      sleeps: run.sleeps,
       tableBytes: peaks.tableWords * 4,
       residentPages: peaks.resident,
-      clock: run.answers.reduce((most, answer) => Math.max(most, answer.clock), 0),
+      clock: run.clock,
       log: {
         translation,
         shared,
-        ends: [...run.answers.flatMap(({ ends }) => ends), ...run.end.ends],
+        ends: run.ends,
         cached: run.end.cached,
         balance: run.end.balance,
         files: run.files,
@@ -161,104 +174,11 @@ export async function replay(program: Program, options: ReplayOptions): Promise<
   }
 }
 
-interface Rounds {
-  partial: boolean
-  completed: number
-  elapsed: number
-  answers: CpuAnswer[]
-  end: RunEnd
-  counters: Counters
-  files: number[]
-}
-
-async function runRounds(
-  cpus: Cpus,
-  shared: Shared,
-  translation: Translation,
-  warmUps: number,
-  warm: boolean,
-  options: ReplayOptions,
-): Promise<Rounds> {
-  const module = new URL('./replay-cpu.js', import.meta.url).href
-  const endsModule = new URL('./replay-ends.js', import.meta.url).href
-  const total = translation.operations.length
-  const tasks = spread(translation, cpus.count)
-  const roots = translation.program.spaces.filter(({ madeBy }) => madeBy < 0).map(({ index }) => index)
-  const heaps = translation.program.spaces.map(({ index }) => shared.spaces[index * Space.size + Space.heap]!)
-  let round = 0
-  const report = (): void =>
-    options.progress?.(round * total + Math.min(total, Atomics.load(shared.control, Control.completed)), (warmUps + 1) * total)
-  const timer = setInterval(report, 100)
-  const abort = (): void => {
-    Atomics.store(shared.control, Control.stop, 1)
-    Atomics.notify(shared.control, Control.doorbell)
-  }
-  options.signal?.addEventListener('abort', abort)
-  try {
-    for (; ; round++) {
-      const last = round === warmUps || options.signal?.aborted === true
-      shared.control.fill(0)
-      if (options.signal?.aborted) abort()
-      shared.done.fill(0)
-      shared.results.fill(0)
-      shared.spaces.fill(0)
-      for (let index = 0; index < heaps.length; index++) shared.spaces[index * Space.size + Space.heap] = heaps[index]!
-      const orders: EndOrders = { shared, roots, warm, contents: last }
-      const missing = await cpus.run(0, { module: endsModule, name: 'setUp', data: orders })
-      if ((missing as number) > 0) throw new MachineOptionError('memory is too small to begin with: use a larger --memory')
-      const files = translation.program.files.map((_, index) => shared.files[index * 3]!)
-      const before = readCounters()
-      const from = performance.now()
-      const answers = (await cpus.runAll({ module, name: 'replayTasks' }, (cpu) => ({
-        shared,
-        tasks: tasks[cpu],
-        contents: last,
-      }))) as CpuAnswer[]
-      const elapsed = performance.now() - from
-      const counters = countersSince(before, readCounters())
-      const completed = Atomics.load(shared.control, Control.completed)
-      const partial = completed < total
-      const end = (await cpus.run(0, { module: endsModule, name: 'finish', data: orders })) as RunEnd
-      if (last || partial) {
-        report()
-        return { partial, completed, elapsed, answers, end, counters, files }
-      }
-    }
-  } finally {
-    clearInterval(timer)
-    options.signal?.removeEventListener('abort', abort)
-  }
-}
-
-/** Tasks by CPU: the largest first, each to the CPU with the least to do. */
-function spread({ firstOf }: Translation, cpus: number): number[][] {
-  const sizes = firstOf.slice(1).map((stop, task) => ({ task, size: stop - firstOf[task]! }))
-  const loads = Array.from({ length: cpus }, () => ({ tasks: [] as number[], size: 0 }))
-  for (const { task, size } of sizes.sort((a, b) => b.size - a.size || a.task - b.task)) {
-    if (size === 0) continue
-    const least = loads.reduce((a, b) => (b.size < a.size ? b : a))
-    least.tasks.push(task)
-    least.size += size
-  }
-  return loads.map(({ tasks }) => tasks)
-}
-
 /** Bytes of memory for the program's peak, its page tables, and room for what waits for a grace period. */
 function memoryFor({ needs, pageBytes, program, operations }: Translation, cpus: number): number {
   const pages = needs.pages + needs.tables + program.spaces.length * 16 + operations.length / 64
   const frames = Math.ceil(pages * 1.25) + 512 + cpus * 256
   return Math.min(frames, Math.floor((4 * 2 ** 30) / pageBytes)) * pageBytes
-}
-
-function sumHistograms(answers: readonly CpuAnswer[]): Record<string, Histogram> {
-  const out: Record<string, Histogram> = {}
-  for (const { histograms } of answers) {
-    for (const [name, histogram] of Object.entries(histograms)) {
-      out[name] ??= createHistogram()
-      addHistogram(out[name], histogram)
-    }
-  }
-  return out
 }
 
 /** The largest sums of peaks over the address spaces that are alive at the same time. */
@@ -280,9 +200,4 @@ function peakSums({ spaces }: Shared): { tableWords: number; resident: number } 
     peak.resident = Math.max(peak.resident, now.resident)
   }
   return peak
-}
-
-/** Cores for CPUs; more CPUs than cores give way to each other. */
-export function coresShort(cpus: number): boolean {
-  return cpus > availableParallelism()
 }

@@ -4,6 +4,7 @@ import { describe, expect, test } from 'vitest'
 import { openTree, randomScheduler, run, runAlone, type Steps } from '../../src/check/index.ts'
 import { architectures } from '../../src/kernel/arch/architectures.ts'
 import { designs } from '../../src/kernel/design/designs.ts'
+import { pageToVirt } from '../../src/kernel/memory/page.ts'
 import { Access } from '../../src/kernel/pagetable/tlb.ts'
 import { Advice } from '../../src/kernel/syscall/madvise.ts'
 import { Placement } from '../../src/kernel/syscall/mmap.ts'
@@ -12,6 +13,8 @@ import { Vm } from '../../src/kernel/vma/vma.ts'
 import { type Kernel, tearDown, type WholeMachine, wholeMachine } from '../check/whole-machine.ts'
 
 const SEEDS = 60
+/** How long a CPU runs on: for a step, for about ten, for about a hundred (a whole call, with the others somewhere in theirs). */
+const STAY = [0, 0.9, 0, 0.99]
 const CPUS = 3
 const RW = Vm.read | Vm.write | Vm.mayRead | Vm.mayWrite | Vm.mayExec | Vm.account
 const SEGV_MAPERR = -1
@@ -239,6 +242,201 @@ const CASES: Readonly<Record<string, Case>> = {
     },
     judge: (_, results) => results.join(''),
   },
+  'a fork is one moment, and no later write is the child’s': {
+    setUp: (s) => {
+      alone(s, () => write(s, s.page, 1))
+      alone(s, () => write(s, s.page + 4, 1))
+      return []
+    },
+    tasks: (s) => {
+      let forked = false
+      return [
+        function* () {
+          const child = yield* s.kernel.sysFork(s.mm)
+          forked = true
+          return child
+        },
+        function* () {
+          let late = 0
+          for (let i = 2; i < 7; i++) {
+            if (forked && late === 0) late = i
+            if ((yield* write(s, s.page, i)) !== 1 || (yield* write(s, s.page + 4, i)) !== 1) return -1
+          }
+          return late
+        },
+        () => write(s, s.page + 6, 3),
+      ]
+    },
+    judge: (s, results) => {
+      const [child, late] = results as [number, number]
+      const first = alone(s, () => read(s, s.page), child)
+      const second = alone(s, () => read(s, s.page + 4), child)
+      alone(s, () => read(s, s.page))
+      tearDownChild(s, child)
+      if (late < 0) return 'a write was refused'
+      if (late > 0 && first >= late) return `the child sees ${first}, written after fork had returned (from ${late} on)`
+      return first - second === 0 || first - second === 1 ? '' : `the child sees ${second} without ${first} before it`
+    },
+  },
+  'a pinned page stays the parent’s': {
+    setUp: (s) => {
+      alone(s, () => write(s, s.page, 1))
+      return []
+    },
+    tasks: (s) => {
+      return [
+        function* () {
+          const pinned = yield* s.kernel.sysPinUserPage(s.mm, s.page, Access.write)
+          const child = yield* s.kernel.sysFork(s.mm)
+          yield* write(s, s.page, 2)
+          const seen = s.whole.machine.words[pageToVirt(pinned)]
+          yield* s.kernel.sysUnpinUserPage(pinned)
+          return [child, seen]
+        },
+        () => write(s, s.page + 1, 3),
+        () => s.kernel.sysMprotect(s.mm, s.page + 4, 2, Vm.read),
+      ]
+    },
+    judge: (s, results) => {
+      const [child, seen] = results[0] as [number, number]
+      const copied = alone(s, () => read(s, s.page), child)
+      tearDownChild(s, child)
+      return seen === 2 && copied === 1 ? '' : `the pin sees ${seen}, the child ${copied}`
+    },
+  },
+  'after a write has returned nobody reads what was there before': {
+    setUp: (s) => {
+      alone(s, () => write(s, s.page, 1))
+      alone(s, () => read(s, s.page + 1))
+      return [alone(s, () => s.kernel.sysFork(s.mm))]
+    },
+    tasks: (s) => {
+      let done = false
+      function* reads(): Steps<string> {
+        for (let i = 0; i < 8; i++) {
+          const late = done
+          const copied = yield* read(s, s.page)
+          const fresh = yield* read(s, s.page + 1)
+          if (late ? copied !== 2 || fresh !== 2 : copied < 1 || fresh < 0) return `reads gave ${copied} and ${fresh}`
+        }
+        return ''
+      }
+      return [
+        function* () {
+          yield* write(s, s.page, 2)
+          yield* write(s, s.page + 1, 2)
+          done = true
+          return ''
+        },
+        reads,
+        reads,
+      ]
+    },
+    judge: (_, results) => results.join(''),
+  },
+  'what several munmaps took is gone for a CPU that was outside': {
+    setUp: (s) => {
+      for (let i = 0; i < 8; i++) alone(s, () => write(s, s.page + i, 7))
+      return []
+    },
+    tasks: (s) => {
+      let gone = 0
+      return [
+        function* () {
+          for (const at of [5, 1, 7]) {
+            yield* s.kernel.sysMunmap(s.mm, s.page + at, 1)
+            gone |= 1 << at
+          }
+          return ''
+        },
+        function* () {
+          for (let i = 0; i < 4; i++) {
+            for (const at of [1, 5, 7]) {
+              const late = (gone & (1 << at)) !== 0
+              const got = yield* read(s, s.page + at)
+              if (late ? got !== SEGV_MAPERR : got !== 7 && got !== SEGV_MAPERR) return `page ${at} gave ${got}`
+            }
+          }
+          return ''
+        },
+        function* () {
+          return (yield* read(s, s.page + 2)) === 7 ? '' : 'a page between them has gone'
+        },
+      ]
+    },
+    judge: (_, results) => results.join(''),
+  },
+  'DONTNEED beside DONTNEED has emptied the page when it returns': {
+    setUp: (s) => {
+      alone(s, () => write(s, s.page, 7))
+      return []
+    },
+    tasks: (s) => {
+      function* empties(): Steps<string> {
+        yield* read(s, s.page)
+        yield* s.kernel.sysMadvise(s.mm, s.page, 1, Advice.dontneed)
+        const got = yield* read(s, s.page)
+        return got === 0 ? '' : `a read after it gave ${got}`
+      }
+      return [empties, empties, () => s.kernel.sysMadvise(s.mm, s.page, 1, Advice.dontneed)]
+    },
+    judge: (_, results) => `${results[0]}${results[1]}`,
+  },
+  'a write beside a move is not lost': {
+    tasks: (s) => [
+      () => s.kernel.sysMremap(s.mm, s.page, 2, 2, Remap.mayMove | Remap.fixed, s.page + 32),
+      () => write(s, s.page + 1, 5),
+      () => write(s, s.page, 4),
+    ],
+    judge: (s, results) => {
+      const seen = [alone(s, () => read(s, s.page + 32)), alone(s, () => read(s, s.page + 33))]
+      const fits = (result: unknown, value: number, wrote: number): boolean =>
+        result === 1 ? value === wrote : result === SEGV_MAPERR && value === 0
+      return fits(results[2], seen[0] as number, 4) && fits(results[1], seen[1] as number, 5) ? '' : `writes ${results}, then ${seen}`
+    },
+  },
+  'a first write beside the end of a neighbour with an anon_vma': {
+    seeds: 300,
+    setUp: (s) => {
+      alone(s, () => s.kernel.sysMprotect(s.mm, s.page + 4, 4, Vm.read | Vm.write | Vm.exec))
+      alone(s, () => write(s, s.page + 4, 7))
+      return []
+    },
+    tasks: (s) => [
+      () => write(s, s.page, 5),
+      () => s.kernel.sysMunmap(s.mm, s.page + 4, 4),
+      () => s.kernel.sysMmap(s.mm, s.page + 64, 2, RW | Vm.noReserve, Placement.fixed, 0, 0),
+    ],
+    judge: (s, results) => (results[0] === 1 && alone(s, () => read(s, s.page)) === 5 ? '' : `results ${results}`),
+  },
+  'a mapping goes and its memory becomes another space’s': {
+    seeds: 200,
+    setUp: (s) => [runAlone(s.whole.machine, () => s.kernel.sysNewMm()) as number],
+    tasks: (s, [other = 0]) => [
+      function* () {
+        for (let i = 0; i < 4; i++) {
+          const got = yield* write(s, s.page + i, 5)
+          if (got !== 1 && got !== SEGV_MAPERR) return `a write gave ${got}`
+        }
+        return ''
+      },
+      function* () {
+        yield* s.kernel.sysMunmap(s.mm, s.page, 8)
+        yield* s.kernel.sysMmap(other, s.page, 8, RW, Placement.fixed, 0, 0)
+        const got = yield* read(s, s.page)
+        return got === SEGV_MAPERR ? '' : `a read after munmap gave ${got}`
+      },
+      function* () {
+        yield* s.kernel.sysSwitchMm(other)
+        for (let i = 0; i < 4; i++) {
+          const got = yield* write(s, s.page + i, 6)
+          if (got !== 1 && got !== SEGV_MAPERR) return `a write in the other space gave ${got}`
+        }
+        return ''
+      },
+    ],
+    judge: (_, results) => results.join(''),
+  },
   'two munmaps of one range': {
     setUp: (s) => {
       alone(s, () => write(s, s.page, 1))
@@ -274,7 +472,7 @@ describe.each(combinations)('%s on %s', (design, arch) => {
     const before = machine.words.slice()
     for (let seed = 0; seed < seeds; seed++) {
       machine.words.set(before)
-      const outcome = run(machine, tasks(space, others), randomScheduler(seed, seed % 2 === 0 ? 0 : 0.9), { maxSteps: 50_000 })
+      const outcome = run(machine, tasks(space, others), randomScheduler(seed, STAY[seed % STAY.length]), { maxSteps: 50_000 })
       const wrong = outcome.message || judge(space, outcome.results, others) || tearDown(whole, [mm, ...others])
       if (wrong !== '') expect.fail(`seed ${seed}: ${wrong}`)
     }

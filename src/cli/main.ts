@@ -1,0 +1,82 @@
+#!/usr/bin/env node
+// The command line: finds the command, reads its options, turns errors into one sentence and an exit code.
+import { readFileSync } from 'node:fs'
+import { cac } from 'cac'
+import { MachineOptionError } from '../shape.ts'
+import { TraceError } from '../trace/errors.ts'
+import { runCommand } from './run-command.ts'
+import { type RawOptions, runOptions } from './run-options.ts'
+import { surviveClosedPipes } from './terminal.ts'
+import { Exit, suggestion, UsageError } from './usage-error.ts'
+
+const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as { version: string }
+const EXAMPLES = [
+  'run examples/recordings/threads.tracepoints.perf-script.gz',
+  'run examples/recordings/redis.tracepoints.perf-script.gz --design vma-lock --arch x86_64 --cpus 1',
+  'run examples/recordings/gcc.strace --touch all --page-map round --json',
+]
+
+const cli = cac('gracewalk')
+cli
+  .command('run <file>', 'Replay a recording (perf script or strace output, plain or gzip, - for standard input) and compare designs')
+  .option('--cpus <n>', 'CPUs (threads) that run the recorded tasks; 2 if not given')
+  .option('--design <names>', 'locking designs, with commas, or all (the default)')
+  .option('--arch <names>', 'architectures, with commas, or all (the default)')
+  .option('--page-map <how>', 'on larger pages: scale (one recorded page is one page, the default) or round (keep addresses)')
+  .option('--touch <policy>', 'assume touches: none, first, all or sample:N; sample:16 if the recording has no faults')
+  .option('--memory <bytes>', 'memory of the machine, such as 256M; by default what the program needs')
+  .option('--disk-latency <us>', 'microseconds that a read from disk takes; 0 (the default): files are in the page cache')
+  .option('--no-verify', 'do not compare the outcome with the sequential model')
+  .option('--json', 'print one JSON object')
+  .action((file: string, options: RawOptions) => runCommand(String(file), runOptions(options), version))
+for (const example of EXAMPLES) cli.example(`  $ gracewalk ${example}`)
+cli.help((sections) => sections.filter(({ title }) => !title?.startsWith('For more info')))
+cli.version(version)
+
+/** Flags as typed, without what follows `=`. */
+function typedFlags(args: readonly string[]): string[] {
+  const end = args.indexOf('--')
+  return args
+    .slice(0, end < 0 ? args.length : end)
+    .filter((arg) => /^--?[a-z]/i.test(arg))
+    .map((arg) => arg.split('=')[0] as string)
+}
+
+/** Refuses what no command knows, with the nearest name. */
+function checkNames(args: readonly string[]): void {
+  const known = ['--help', '-h', '--version', '-v']
+  const command = cli.matchedCommand
+  for (const { names, negated } of command?.options ?? []) {
+    for (const name of names) known.push(`--${negated ? 'no-' : ''}${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`)
+  }
+  if (command === undefined && args[0] !== undefined && !args[0].startsWith('-')) {
+    const commands = cli.commands.map(({ name }) => name)
+    throw new UsageError(`unknown command '${args[0]}'${suggestion(args[0], commands)}`)
+  }
+  for (const flag of typedFlags(args)) {
+    if (!known.includes(flag)) throw new UsageError(`unknown option '${flag}'${suggestion(flag, known)}`)
+  }
+}
+
+async function main(): Promise<number> {
+  const args = process.argv.slice(2)
+  const { options } = cli.parse(process.argv, { run: false })
+  if (options.help === true || options.version === true) return Exit.success
+  checkNames(args)
+  if (cli.matchedCommand === undefined) {
+    cli.outputHelp()
+    return Exit.success
+  }
+  return (await cli.runMatchedCommand()) as number
+}
+
+function explain(error: unknown): number {
+  if (!(error instanceof Error)) throw error
+  const usage =
+    error instanceof UsageError || error instanceof TraceError || error instanceof MachineOptionError || error.name === 'CACError'
+  process.stderr.write(`gracewalk: ${usage ? error.message : (error.stack ?? error.message)}\n`)
+  return usage ? Exit.usage : Exit.failed
+}
+
+surviveClosedPipes()
+process.exitCode = await main().catch(explain)

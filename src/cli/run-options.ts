@@ -1,0 +1,105 @@
+// The options of `gracewalk run`, read from what the user typed.
+import { architectures } from '../kernel/arch/architectures.ts'
+import { designs } from '../kernel/design/designs.ts'
+import { parseTouchPolicy, type TouchPolicy } from '../workload/program-touches.ts'
+import type { PageMap } from '../workload/replay-addresses.ts'
+import { suggestion, UsageError } from './usage-error.ts'
+
+/** What `gracewalk run` is to do. */
+export interface RunOptions {
+  readonly cpus: number
+  readonly designs: readonly string[]
+  readonly archs: readonly string[]
+  readonly pageMap: PageMap
+  /** Undefined: none for recordings with faults, else the default policy. */
+  readonly touch: TouchPolicy | undefined
+  /** Bytes. */
+  readonly memory: number | undefined
+  /** Microseconds. */
+  readonly diskLatency: number
+  readonly json: boolean
+  readonly verify: boolean
+}
+
+/** Options as cac gives them. */
+export type RawOptions = Readonly<Record<string, unknown>>
+
+/** Reads the options. Throws UsageError with one sentence. */
+export function runOptions(raw: RawOptions): RunOptions {
+  return {
+    cpus: wholeNumber(raw, 'cpus', 2, 1, 64),
+    designs: names(
+      raw,
+      'design',
+      designs.map(({ name }) => name),
+    ),
+    archs: names(
+      raw,
+      'arch',
+      architectures.map(({ name }) => name),
+    ),
+    pageMap: one(raw, 'pageMap', ['scale', 'round'], 'scale'),
+    touch: touchPolicy(raw),
+    memory: memory(raw),
+    diskLatency: wholeNumber(raw, 'diskLatency', 0, 0, 10_000_000),
+    json: raw.json === true,
+    verify: raw.verify !== false,
+  }
+}
+
+function flag(name: string): string {
+  return `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`
+}
+
+function text(raw: RawOptions, name: string): string | undefined {
+  const value = raw[name]
+  if (value === undefined) return undefined
+  // Given several times: the lists are joined.
+  return Array.isArray(value) ? value.join(',') : String(value)
+}
+
+function wholeNumber(raw: RawOptions, name: string, usual: number, least: number, most: number): number {
+  const given = text(raw, name)
+  if (given === undefined) return usual
+  const value = Number(given)
+  if (given.trim() === '' || !Number.isInteger(value) || value < least || value > most) {
+    throw new UsageError(`${flag(name)} must be a whole number from ${least} to ${most}, not '${given}'`)
+  }
+  return value
+}
+
+function names(raw: RawOptions, name: string, known: readonly string[]): readonly string[] {
+  const given = text(raw, name)
+  if (given === undefined || given === 'all') return known
+  const wanted = given.split(',').map((part) => part.trim())
+  if (wanted.includes('all')) return known
+  for (const part of wanted) {
+    if (!known.includes(part)) throw new UsageError(`unknown ${name} '${part}'${suggestion(part, [...known, 'all'])}`)
+  }
+  return [...new Set(wanted)]
+}
+
+function one<T extends string>(raw: RawOptions, name: string, known: readonly T[], usual: T): T {
+  const given = text(raw, name)
+  if (given === undefined) return usual
+  const found = known.find((value) => value === given)
+  if (found === undefined) throw new UsageError(`${flag(name)} must be ${known.join(' or ')}, not '${given}'`)
+  return found
+}
+
+function touchPolicy(raw: RawOptions): TouchPolicy | undefined {
+  const given = text(raw, 'touch')
+  if (given === undefined) return undefined
+  const policy = parseTouchPolicy(given)
+  if (policy === undefined) throw new UsageError(`--touch must be none, first, all or sample:N with N from 1, not '${given}'`)
+  return policy
+}
+
+function memory(raw: RawOptions): number | undefined {
+  const given = text(raw, 'memory')
+  if (given === undefined) return undefined
+  const match = /^(\d+)([KMG]?)(i?B)?$/i.exec(given)
+  const shift = { '': 0, K: 10, M: 20, G: 30 }[match?.[2]?.toUpperCase() ?? '']
+  if (match === null || shift === undefined) throw new UsageError(`--memory must be bytes, such as 67108864 or 64M, not '${given}'`)
+  return Number(match[1]) * 2 ** shift
+}
