@@ -1,8 +1,8 @@
 // Our side: one machine with Workers of its own for each combination of design, architecture and threads. They live
 // through all rounds of one loop, so that what is measured is compiled code.
 
-import { bootMachine } from '../src/machine.ts'
-import { archByName } from '../src/shape.ts'
+import { bootMachine } from '../src/machine/machine.ts'
+import { archByName } from '../src/machine/shape.ts'
 import { type Cpus, startCpus } from '../src/threads/cpus.ts'
 import type { LoopName } from './loop-names.ts'
 import type { LoopJob, Measured } from './loops.ts'

@@ -2,7 +2,7 @@
 // The command line: finds the command, reads its options, turns errors into one sentence and an exit code.
 import { readFileSync } from 'node:fs'
 import { cac } from 'cac'
-import { MachineOptionError } from '../shape.ts'
+import { MachineOptionError } from '../machine/shape.ts'
 import { TraceError } from '../trace/errors.ts'
 import { runCommand } from './run-command.ts'
 import { type RawOptions, runOptions } from './run-options.ts'

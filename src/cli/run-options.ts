@@ -1,8 +1,8 @@
 // The options of `gracewalk run`, read from what the user typed.
 import { architectures } from '../kernel/arch/architectures.ts'
 import { designs } from '../kernel/design/designs.ts'
-import { parseTouchPolicy, type TouchPolicy } from '../workload/program-touches.ts'
-import type { PageMap } from '../workload/replay-addresses.ts'
+import { parseTouchPolicy, type TouchPolicy } from '../workload/program/touches.ts'
+import type { PageMap } from '../workload/replay/addresses.ts'
 import { suggestion, UsageError } from './usage-error.ts'
 
 /** What `gracewalk run` is to do. */

@@ -1,5 +1,5 @@
 // A machine as one thread holds it: the thread is one of its CPUs and makes spaces and files on it, or opens those of others.
-import { isMachine } from '../boot.ts'
+
 import { pageFromReal } from '../kernel/arch/windows.ts'
 import { sysExit, sysFork, sysNewMm } from '../kernel/kernel.ts'
 import { Errno } from '../kernel/machine/errno.ts'
@@ -7,8 +7,9 @@ import { Global } from '../kernel/machine/globals.ts'
 import { load, perCpu, readOnce, store } from '../kernel/machine/instructions.ts'
 import { Cpu } from '../kernel/machine/percpu.ts'
 import { Mm } from '../kernel/memory/mm.ts'
-import { bootMachine, type MachineHandle as KernelHandle } from '../machine.ts'
-import type { MachineOptions } from '../shape.ts'
+import { isMachine } from '../machine/boot.ts'
+import { bootMachine, type MachineHandle as KernelHandle } from '../machine/machine.ts'
+import type { MachineOptions } from '../machine/shape.ts'
 import { AddressSpace, type SpaceOwner } from './address-space.ts'
 import { MachineError, MemoryError } from './errors.ts'
 import { createFile, type MemoryFile, openFile } from './memory-file.ts'

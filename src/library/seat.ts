@@ -4,7 +4,7 @@ import { PAGE_SHIFT } from '../kernel/arch/arch.ts'
 import { enterKernel, exitKernel, rcuBarrier, sysSwitchMm } from '../kernel/kernel.ts'
 import { thisCpu } from '../kernel/machine/instructions.ts'
 import { Cpu } from '../kernel/machine/percpu.ts'
-import { attachCpu, type MachineHandle } from '../machine.ts'
+import { attachCpu, type MachineHandle } from '../machine/machine.ts'
 import { MachineError } from './errors.ts'
 
 /** What `running` is meanwhile: no mm. */

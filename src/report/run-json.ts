@@ -1,8 +1,8 @@
 // The results of `gracewalk run` for machines: plain numbers, durations in nanoseconds.
 import type { ReadingReport } from '../trace/events.ts'
-import type { Program } from '../workload/program.ts'
-import { summarizeProgram } from '../workload/program-summary.ts'
-import { type Histogram, percentile } from '../workload/replay-histogram.ts'
+import type { Program } from '../workload/program/program.ts'
+import { summarizeProgram } from '../workload/program/summary.ts'
+import { type Histogram, percentile } from '../workload/replay/histogram.ts'
 import { type Combination, faultRate, type Measured, pageMapping } from './run-report.ts'
 
 interface Durations {

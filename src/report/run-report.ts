@@ -1,8 +1,8 @@
 // What `gracewalk run` prints: one comparison over all combinations, locks, memory, verdicts, ratios.
 
-import type { ReplayResult, Skipped } from '../workload/replay.ts'
-import type { Verdict } from '../workload/replay-findings.ts'
-import { type Histogram, percentile } from '../workload/replay-histogram.ts'
+import type { Verdict } from '../workload/replay/findings.ts'
+import { type Histogram, percentile } from '../workload/replay/histogram.ts'
+import type { ReplayResult, Skipped } from '../workload/replay/replay.ts'
 import { bytes, count, ms, plural, short, times, us } from './format.ts'
 import { type Palette, table } from './table.ts'
 

@@ -1,5 +1,5 @@
 // What a CPU's Worker is started with, and what a job is: the messages between a machine's owner and its CPUs.
-import type { MachineHandle } from '../machine.ts'
+import type { MachineHandle } from '../machine/machine.ts'
 
 /** What every CPU gets when it starts. */
 export interface CpuStart {

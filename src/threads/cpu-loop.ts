@@ -1,5 +1,5 @@
 // What a CPU's thread does, whatever kind of thread it is.
-import { attachCpu } from '../machine.ts'
+import { attachCpu } from '../machine/machine.ts'
 import type { CpuJob, CpuStart, FromCpu } from './cpu-job.ts'
 
 let cpu = -1

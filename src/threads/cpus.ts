@@ -1,6 +1,6 @@
 // The CPUs of a machine as threads: started together, pinned to their number for the life of the machine, given jobs. A
 // CPU that dies fails every job that is under way with its own error, for the others may wait for it for ever.
-import type { MachineHandle } from '../machine.ts'
+import type { MachineHandle } from '../machine/machine.ts'
 import type { CpuJob, CpuWorker, CpuWorkerFactory, FromCpu } from './cpu-job.ts'
 import { nodeCpuWorker } from './node-worker.ts'
 

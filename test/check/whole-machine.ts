@@ -5,7 +5,7 @@ import { load, perCpu } from '../../src/kernel/machine/instructions.ts'
 import { Cpu, MAX_SLAB_CACHES } from '../../src/kernel/machine/percpu.ts'
 import { getMmCounter, Mm, Rss } from '../../src/kernel/memory/mm.ts'
 import { Cache, slabObjectsInUse } from '../../src/kernel/memory/slab.ts'
-import { bootMachine } from '../../src/machine.ts'
+import { bootMachine } from '../../src/machine/machine.ts'
 
 export type Kernel = Stepped<typeof import('../../src/kernel/kernel.ts')>
 

@@ -12,7 +12,7 @@ import { Placement } from '../../src/kernel/syscall/mmap.ts'
 import { AnonVma, AnonVmaChain } from '../../src/kernel/vma/anon-vma.ts'
 import { findVma, vmaLookup } from '../../src/kernel/vma/find-vma.ts'
 import { Vm, Vma } from '../../src/kernel/vma/vma.ts'
-import { attachCpu, bootMachine } from '../../src/machine.ts'
+import { attachCpu, bootMachine } from '../../src/machine/machine.ts'
 import { tearDown, wholeMachine } from '../check/whole-machine.ts'
 
 const RW = Vm.read | Vm.write | Vm.mayRead | Vm.mayWrite | Vm.mayExec | Vm.account

@@ -71,6 +71,7 @@ const CASES: Readonly<Record<string, Case>> = {
     },
   },
   'after mprotect has returned no write succeeds': {
+    seeds: 400,
     tasks: (s) => {
       let done = false
       return [
@@ -95,6 +96,7 @@ const CASES: Readonly<Record<string, Case>> = {
     judge: (_, results) => `${results[1]}${results[2]}`,
   },
   'a neighbour of what is split and merged stays usable': {
+    seeds: 200,
     tasks: (s) => [
       function* () {
         yield* s.kernel.sysMprotect(s.mm, s.page + 2, 2, Vm.read)
@@ -243,6 +245,7 @@ const CASES: Readonly<Record<string, Case>> = {
     judge: (_, results) => results.join(''),
   },
   'a fork is one moment, and no later write is the child’s': {
+    seeds: 300,
     setUp: (s) => {
       alone(s, () => write(s, s.page, 1))
       alone(s, () => write(s, s.page + 4, 1))
@@ -383,6 +386,7 @@ const CASES: Readonly<Record<string, Case>> = {
     judge: (_, results) => `${results[0]}${results[1]}`,
   },
   'a write beside a move is not lost': {
+    seeds: 300,
     tasks: (s) => [
       () => s.kernel.sysMremap(s.mm, s.page, 2, 2, Remap.mayMove | Remap.fixed, s.page + 32),
       () => write(s, s.page + 1, 5),

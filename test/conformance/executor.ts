@@ -5,7 +5,7 @@ import { load, store } from '../../src/kernel/machine/instructions.ts'
 import { pageToVirt } from '../../src/kernel/memory/page.ts'
 import { filemapAddPage, readPage } from '../../src/kernel/memory/page-cache.ts'
 import { putPage } from '../../src/kernel/memory/rmap.ts'
-import type { MachineHandle } from '../../src/machine.ts'
+import type { MachineHandle } from '../../src/machine/machine.ts'
 
 /** The kernel's entries by name. */
 export type Entry = keyof typeof native

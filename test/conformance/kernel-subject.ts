@@ -13,7 +13,6 @@ import {
   prepareMunmap,
   toResult,
 } from '../../src/abi/system-calls.ts'
-import { attach, boot, machineBytes } from '../../src/boot.ts'
 import { Global } from '../../src/kernel/machine/globals.ts'
 import { load, readOnce, store } from '../../src/kernel/machine/instructions.ts'
 import { fileInode } from '../../src/kernel/memory/file.ts'
@@ -22,8 +21,9 @@ import { Mm } from '../../src/kernel/memory/mm.ts'
 import { Access } from '../../src/kernel/pagetable/tlb.ts'
 import { findVma } from '../../src/kernel/vma/find-vma.ts'
 import { Vm, Vma } from '../../src/kernel/vma/vma.ts'
-import type { MachineHandle } from '../../src/machine.ts'
-import { archByName, designByName, machineShape } from '../../src/shape.ts'
+import { attach, boot, machineBytes } from '../../src/machine/boot.ts'
+import type { MachineHandle } from '../../src/machine/machine.ts'
+import { archByName, designByName, machineShape } from '../../src/machine/shape.ts'
 import { type Answer, FILES, NULL, OBJECTS, type Operation, REGION, type RegionLine, type Subject } from '../linux/operation.ts'
 import { type Executor, type ExecutorFactory, fillPage, nativeExecutor } from './executor.ts'
 

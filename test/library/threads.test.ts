@@ -38,21 +38,16 @@ for (const options of [{}, { design: 'mmap-lock' }, { arch: 'powerpc64-hash-64k'
   test(`four Workers map, unmap and read one space: ${JSON.stringify(options)}`, async () => {
     machine = createMachine({ memory: 8 * 2 ** 20, cpus: 5, poison: true, ...options })
     const space = machine.createSpace()
-    const stop = space.mmap({ length: machine.pageSize })
     const pages = 40
     const base = space.mmap({ length: 4 * pages * machine.pageSize })
     space.munmap(base, 4 * pages * machine.pageSize)
-    const data = { id: space.id, base, pages, workers: 4, stop }
-    const workers = [0, 1, 2, 3].map((me) => start<{ rounds: number; reads: number; faults: number }>('churn', me + 1, { ...data, me }))
-    const failed = Promise.all(workers).then(() => undefined)
-    await Promise.race([failed, pause(1200)])
-    space.atomics.store(stop, 1)
-    for (const { rounds, reads, faults } of await Promise.all(workers)) {
-      expect(rounds).toBeGreaterThan(2)
-      expect(reads).toBeGreaterThan(100)
+    const data = { id: space.id, base, pages, workers: 4, rounds: 60 }
+    const workers = [0, 1, 2, 3].map((me) => start<{ reads: number; faults: number }>('churn', me + 1, { ...data, me }))
+    for (const { reads, faults } of await Promise.all(workers)) {
+      expect(reads).toBeGreaterThan(0)
       expect(faults).toBeGreaterThan(0)
     }
-    expect(space.maps().map(({ start }) => start)).toEqual([stop])
+    expect(space.maps()).toEqual([])
     machine.detach()
   })
 }
@@ -63,8 +58,7 @@ test('reads see what another Worker writes', async () => {
   const address = space.mmap({ length: 2 * machine.pageSize })
   const ready = address + machine.pageSize
   const rounds = start<number>('watch', 1, { id: space.id, address, ready })
-  space.atomics.wait(ready, 0)
-  await pause(200)
+  space.atomics.wait(ready, 0) // until it has read for a while
   // The zero page is replaced by a page of its own meanwhile.
   space.setInt32(address, 5)
   expect(await rounds).toBeGreaterThan(1000)

@@ -6,7 +6,7 @@ const { job, handle, cpu, data } = workerData
 const machine = attachMachine(handle, cpu)
 
 /** Maps, fills, protects and unmaps regions of its own, and reads everybody's: every value read must be one that was written there. */
-function churn({ id, base, pages, workers, me, stop }) {
+function churn({ id, base, pages, workers, me, rounds }) {
   const space = machine.space(id)
   const size = machine.pageSize
   const regionOf = (who) => base + who * pages * size
@@ -20,8 +20,7 @@ function churn({ id, base, pages, workers, me, stop }) {
   let generation = 0
   let faults = 0
   let reads = 0
-  // On a busy machine a second is a few rounds only.
-  while (space.atomics.load(stop) === 0 || generation < 5) {
+  while (generation < rounds) {
     generation++
     const first = below(pages)
     const count = 1 + below(pages - first)
@@ -67,11 +66,12 @@ function churn({ id, base, pages, workers, me, stop }) {
 /** Reads one page until it holds something; a read must not be remembered by the compiler. */
 function watch({ id, address, ready }) {
   const space = machine.space(id)
-  space.getInt32(address)
-  space.atomics.store(ready, 1)
-  space.atomics.notify(ready)
   let rounds = 0
-  while (space.getInt32(address) === 0) rounds++
+  while (space.getInt32(address) === 0) {
+    if (++rounds !== 100_000) continue
+    space.atomics.store(ready, 1)
+    space.atomics.notify(ready)
+  }
   return rounds
 }
 

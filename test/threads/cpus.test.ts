@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest'
 import { architectures } from '../../src/kernel/arch/architectures.ts'
 import { designs } from '../../src/kernel/design/designs.ts'
 import { Cache, slabObjectsInUse } from '../../src/kernel/memory/slab.ts'
-import { attachCpu, bootMachine } from '../../src/machine.ts'
+import { attachCpu, bootMachine } from '../../src/machine/machine.ts'
 import { startCpus } from '../../src/threads/cpus.ts'
 import { accounted } from '../check/whole-machine.ts'
 

@@ -1,8 +1,8 @@
 // Small recordings and the programs they show.
 import { describe, expect, test } from 'vitest'
 import { openRecording } from '../../src/trace/read.ts'
-import { buildProgram } from '../../src/workload/program-build.ts'
-import { describeProgram, slotsUsed, summarizeProgram } from '../../src/workload/program-summary.ts'
+import { buildProgram } from '../../src/workload/program/build.ts'
+import { describeProgram, slotsUsed, summarizeProgram } from '../../src/workload/program/summary.ts'
 import { example, recordingOf } from '../trace/recorded.ts'
 import { programOf, Recorder, short } from './replayed.ts'
 

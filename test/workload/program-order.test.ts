@@ -3,8 +3,8 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { openRecording } from '../../src/trace/read.ts'
-import type { Program } from '../../src/workload/program.ts'
-import { buildProgram } from '../../src/workload/program-build.ts'
+import { buildProgram } from '../../src/workload/program/build.ts'
+import type { Program } from '../../src/workload/program/program.ts'
 import { example } from '../trace/recorded.ts'
 import { linearize, outcomes, programOf, Recorder, short } from './replayed.ts'
 

@@ -1,7 +1,7 @@
 // The range map against an array with one cell per page.
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { copyRanges, countPages, createRanges, rangeAt, setRange, visitRanges } from '../../src/workload/program-ranges.ts'
+import { copyRanges, countPages, createRanges, rangeAt, setRange, visitRanges } from '../../src/workload/program/ranges.ts'
 
 const SIZE = 3000
 

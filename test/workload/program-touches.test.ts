@@ -1,10 +1,10 @@
 // Assumed touches: how many, where, labelled, and behind the orders that their mappings have.
 import { expect, test } from 'vitest'
 import { openRecording } from '../../src/trace/read.ts'
-import type { Program } from '../../src/workload/program.ts'
-import { buildProgram } from '../../src/workload/program-build.ts'
-import { describeProgram, summarizeProgram } from '../../src/workload/program-summary.ts'
-import { assumeTouches, parseTouchPolicy } from '../../src/workload/program-touches.ts'
+import { buildProgram } from '../../src/workload/program/build.ts'
+import type { Program } from '../../src/workload/program/program.ts'
+import { describeProgram, summarizeProgram } from '../../src/workload/program/summary.ts'
+import { assumeTouches, parseTouchPolicy } from '../../src/workload/program/touches.ts'
 import { example } from '../trace/recorded.ts'
 import { linearize, outcomes, programOf } from './replayed.ts'
 

@@ -1,6 +1,6 @@
 // Histograms against sorted numbers.
 import { expect, it } from 'vitest'
-import { addHistogram, createHistogram, percentile, record } from '../../src/workload/replay-histogram.ts'
+import { addHistogram, createHistogram, percentile, record } from '../../src/workload/replay/histogram.ts'
 
 it('percentiles are within 3% of the sorted numbers, also when halves are added', () => {
   const halves = [createHistogram(), createHistogram()]

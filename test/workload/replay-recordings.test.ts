@@ -1,10 +1,10 @@
 // Sample recordings, replayed once in one combination each, and verified.
 import { expect, it } from 'vitest'
 import { openRecording } from '../../src/trace/read.ts'
-import { buildProgram } from '../../src/workload/program-build.ts'
-import { assumeTouches, type TouchPolicy } from '../../src/workload/program-touches.ts'
-import type { PageMap } from '../../src/workload/replay-addresses.ts'
-import { verify } from '../../src/workload/replay-verify.ts'
+import { buildProgram } from '../../src/workload/program/build.ts'
+import { assumeTouches, type TouchPolicy } from '../../src/workload/program/touches.ts'
+import type { PageMap } from '../../src/workload/replay/addresses.ts'
+import { verify } from '../../src/workload/replay/verify.ts'
 import { replayed } from './replay-programs.ts'
 
 const CASES: [string, string, string, PageMap, TouchPolicy][] = [

@@ -1,10 +1,10 @@
 // The verification notices what is wrong: one altered word of a log at a time. And it allows what a race allows, no more.
 import { beforeAll, describe, expect, it } from 'vitest'
-import type { ReplayLog } from '../../src/workload/replay.ts'
-import type { Verdict } from '../../src/workload/replay-findings.ts'
-import { Kind, Op, Result } from '../../src/workload/replay-layout.ts'
-import { stampOf } from '../../src/workload/replay-perform.ts'
-import { verify } from '../../src/workload/replay-verify.ts'
+import type { Verdict } from '../../src/workload/replay/findings.ts'
+import { Kind, Op, Result } from '../../src/workload/replay/layout.ts'
+import { stampOf } from '../../src/workload/replay/perform.ts'
+import type { ReplayLog } from '../../src/workload/replay/replay.ts'
+import { verify } from '../../src/workload/replay/verify.ts'
 import { PAGE, replayed, Script } from './replay-programs.ts'
 
 const WORDS = Result.size

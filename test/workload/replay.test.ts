@@ -2,11 +2,11 @@
 import { describe, expect, it } from 'vitest'
 import { architectures } from '../../src/kernel/arch/architectures.ts'
 import { designs } from '../../src/kernel/design/designs.ts'
-import type { ReplayResult } from '../../src/workload/replay.ts'
-import { replay } from '../../src/workload/replay.ts'
-import { Result } from '../../src/workload/replay-layout.ts'
-import { stampOf } from '../../src/workload/replay-perform.ts'
-import { verify } from '../../src/workload/replay-verify.ts'
+import { Result } from '../../src/workload/replay/layout.ts'
+import { stampOf } from '../../src/workload/replay/perform.ts'
+import type { ReplayResult } from '../../src/workload/replay/replay.ts'
+import { replay } from '../../src/workload/replay/replay.ts'
+import { verify } from '../../src/workload/replay/verify.ts'
 import { PAGE, replayed, Script, SHARED_ANONYMOUS } from './replay-programs.ts'
 
 /** Machine operation that a recorded one became. */

@@ -1,6 +1,7 @@
 // Programs for the tests, and a plain model that runs their operations in any order: one map entry per page.
-import type { Operation, Program } from '../../src/workload/program.ts'
-import { buildProgram } from '../../src/workload/program-build.ts'
+
+import { buildProgram } from '../../src/workload/program/build.ts'
+import type { Operation, Program } from '../../src/workload/program/program.ts'
 import { perf, recordingOf } from '../trace/recorded.ts'
 
 /** Text of a recording as a program. */
