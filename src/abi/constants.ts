@@ -32,6 +32,7 @@ const names: Readonly<Record<number, string>> = Object.freeze({
   16: 'EBUSY',
   17: 'EEXIST',
   22: 'EINVAL',
+  75: 'EOVERFLOW',
   95: 'EOPNOTSUPP',
 })
 

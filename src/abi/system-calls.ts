@@ -2,7 +2,7 @@
 // what needs no address space, in Linux's order, and says which kernel function to call with which integers; an executor
 // makes the call (on a thread or stepped) and turns the result back with `toResult`.
 import { PAGE_SHIFT } from '../kernel/arch/arch.ts'
-import { endFromReal, pageFromReal, pageToReal } from '../kernel/arch/windows.ts'
+import { endFromReal, pageFromReal, pageToReal, runEnd } from '../kernel/arch/windows.ts'
 import { Errno } from '../kernel/machine/errno.ts'
 import { Global } from '../kernel/machine/globals.ts'
 import { load } from '../kernel/machine/instructions.ts'
@@ -24,6 +24,8 @@ export type Prepared = KernelCall | number
 const EBADF = 9
 /** MAP_SHARED_VALIDATE refuses flags that are newer than itself. */
 const EOPNOTSUPP = 95
+const EOVERFLOW = 75
+const MAX_PGOFF = 0x7fffffff
 
 /** Bytes of a page of the bound machine. */
 export function pageBytes(): number {
@@ -138,6 +140,8 @@ export function prepareMmap(
     if (at === undefined && fixed) return -Errno.ENOMEM
     page = at?.page ?? 0
   }
+  // A page offset is a word: files end long before, and a wrapped offset would show the wrong page.
+  if (!anonymous && offset / pageBytes() + pages > MAX_PGOFF) return -EOVERFLOW
   const inode = anonymous || file === undefined ? 0 : file.file
   return { name: 'sysMmap', args: [mm, page, pages, vm, placement, inode, offset / pageBytes()], page: true }
 }
@@ -196,7 +200,8 @@ export function prepareMremap(
     target = to?.page ?? 0
   }
   const from = pageOf(address)
-  if (from < 0) return -Errno.EFAULT
+  // No mapping leaves the windows that are adjacent in reality, so such a range is not one mapping.
+  if (from < 0 || oldPages > runEnd(from) - from) return -Errno.EFAULT
   return { name: 'sysMremap', args: [mm, from, oldPages, newPages, flags, target], page: true }
 }
 
