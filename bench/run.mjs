@@ -10,7 +10,7 @@ const root = join(here, '..')
 const dist = resolve(process.env.DIST ?? join(root, 'dist'))
 const out = join(root, 'node_modules', '.cache', `gracewalk-bench-${process.pid}`)
 
-if (!existsSync(join(dist, 'machine.js'))) {
+if (!existsSync(join(dist, 'machine', 'machine.js'))) {
   console.error(`${dist} holds no build: run 'npm run build' first`)
   process.exit(2)
 }

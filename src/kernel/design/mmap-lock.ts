@@ -5,9 +5,8 @@ import { load, store, thisCpu } from '../machine/instructions.ts'
 import { Cpu } from '../machine/percpu.ts'
 import { Cache, kmemCacheFree } from '../memory/slab.ts'
 import { pteOffsetMapLock } from '../pagetable/pte-offset-map.ts'
-import { findVma } from '../vma/find-vma.ts'
+import { vmaLookup } from '../vma/find-vma.ts'
 import { mmapReadLock, mmapReadUnlock } from '../vma/mmap-lock.ts'
-import { Vma } from '../vma/vma.ts'
 import type { Design } from './design.ts'
 
 /** The fault under mmap_lock, which every design may fall back to. Same contract as `Design.handleFault`. */
@@ -15,13 +14,9 @@ export function faultUnderMmapLock(mm: number, vpn: number, access: number): num
   let flags = accessFlags(access) | FaultFlag.allowRetry
   for (;;) {
     mmapReadLock(mm)
-    const vma = findVma(mm, vpn)
-    let result = 0
-    if (vma === 0 || vpn < load(vma + Vma.start)) result = VmFault.sigsegvMaperr
-    else {
-      result = checkAccess(vma, access)
-      if (result === 0) result = handleMmFault(mm, vma, vpn, flags)
-    }
+    const vma = vmaLookup(mm, vpn)
+    let result = vma === 0 ? VmFault.sigsegvMaperr : checkAccess(vma, access)
+    if (result === 0) result = handleMmFault(mm, vma, vpn, flags)
     if ((result & VmFault.retry) === 0) {
       mmapReadUnlock(mm)
       return result

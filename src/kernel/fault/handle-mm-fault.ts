@@ -15,10 +15,14 @@ import { doFileFault } from './file.ts'
  */
 export function handleMmFault(mm: number, vma: number, vpn: number, flags: number): number {
   const pmd = pmdAlloc(mm, vpn)
-  if (pmd === 0 || pteAlloc(mm, pmd) !== 0) return VmFault.oom
-  const ptep = pteOffsetMap(pmd, vpn)
-  // The table went between allocation and map: let the access be repeated.
-  if (ptep === 0) return 0
+  if (pmd === 0) return VmFault.oom
+  let ptep = pteOffsetMap(pmd, vpn)
+  if (ptep === 0) {
+    if (pteAlloc(mm, pmd) !== 0) return VmFault.oom
+    ptep = pteOffsetMap(pmd, vpn)
+    // The table went between allocation and map: let the access be repeated.
+    if (ptep === 0) return 0
+  }
   const pte = ptepGet(ptep)
   pteUnmap(ptep)
   if (pteNone(pte)) return vmaIsAnonymous(vma) ? doAnonymousPage(mm, vma, vpn, pmd, flags) : doFileFault(mm, vma, vpn, pmd, flags)

@@ -1,0 +1,192 @@
+// The stepped kernel as a model: a scenario is a machine after its set-up, a task for each CPU, and what must hold.
+//
+//   const model = kernelModel({ machine, tasks: [faults, unmaps], check: (results) => results.find((wrong) => wrong) ?? '' })
+//   const report = explore(model, { milliseconds: 20_000 })
+
+import { formatSite, UNKNOWN_SITE } from '../../compile/sites.ts'
+import { Row } from '../../compile/stepped/announce.ts'
+import { Op, opName } from '../../compile/stepped/ops.ts'
+import type { Machine, Task } from '../execution.ts'
+import { DISABLED } from './footprint.ts'
+import { markPlain, restoreMemory } from './kernel-memory.ts'
+import {
+  createKernelState,
+  footprintAt,
+  isRequested,
+  type KernelState,
+  objectValue,
+  RESUME,
+  rowOfAgent,
+  spinFootprint,
+} from './kernel-state.ts'
+import { beginAgent, stepAgent } from './kernel-step.ts'
+import { type Model, Status } from './model.ts'
+
+/** A scenario on a stepped machine. */
+export interface KernelScenario {
+  /** Its memory is as it shall be when an execution begins: boot and set-up calls have been made. */
+  readonly machine: Machine
+  /** One per CPU; null leaves a CPU idle. What a task writes it writes through instructions. */
+  readonly tasks: readonly (Task | null)[]
+  /** Brings back what the tasks keep outside the machine. */
+  readonly reset?: () => void
+  /** Judges the end of an execution in which all tasks returned: what is wrong, or ''. */
+  readonly check?: (results: readonly unknown[], words: Int32Array) => string
+  /** Told of each plain access and annotation, and of each step before it is performed (for detectors). */
+  readonly observe?: (agent: number, op: number, a: number, b: number, c: number, site: number) => void
+}
+
+/** The model of a scenario. One model of a tree is live at a time: it has the tree's observer. */
+export function kernelModel(scenario: KernelScenario): Model {
+  const { machine, tasks, check, observe } = scenario
+  const { cpus } = machine
+  const state = createKernelState(machine, tasks)
+  const { rows } = state
+  const agents = machine.interrupt === null ? cpus : cpus * 2
+  const present = (object: number): number => objectValue(state, object)
+  let error = ''
+  let current = 0
+  let lastSite = 0
+  let watcher: PlainWatcher | null = null
+  const observer = (op: number, a: number, b: number, c: number, site: number): void => {
+    markPlain(state.memory, op, a, b, c)
+    lastSite = site
+    if (watcher !== null) tellPlain(watcher, current, op, a, b, c)
+    observe?.(current, op, a, b, c, site)
+  }
+  const guarded = (agent: number, act: () => void): void => {
+    current = agent
+    try {
+      act()
+    } catch (thrown) {
+      error ||= `${describeAgent(state, agent)}: ${thrown instanceof Error ? thrown.message : String(thrown)}`
+      state.finished[agent] = 1
+      state.generators[agent] = null
+      rows[rowOfAgent(state, agent) + Row.op] = 0
+    }
+  }
+  const status = (agent: number): number => {
+    if (error !== '') return Status.done // nothing that follows is worth looking at
+    if (agent >= cpus) {
+      if (state.inHandler[agent - cpus] === 0 && !isRequested(state, agent - cpus)) return Status.done
+    } else if (state.generators[agent] === null) return Status.done
+    if (footprintAt(state, agent, present) !== DISABLED) return Status.ready
+    // A CPU outside the kernel does not answer IPIs: a handler that has not begun keeps nobody waiting.
+    return agent >= cpus && state.inHandler[agent - cpus] === 0 ? Status.idle : Status.blocked
+  }
+  return {
+    agents,
+    objects: state.objects,
+    footprints: state.footprints,
+    groups: machine.interrupt === null ? null : Int32Array.from({ length: agents }, (_, agent) => agent % cpus),
+    reset: () => {
+      restoreMemory(state.memory)
+      machine.tree.announce.observe(observer)
+      state.inHandler.fill(0)
+      state.woken.fill(0)
+      state.sleepers.length = 0
+      error = ''
+      scenario.reset?.()
+      for (let agent = 0; agent < cpus * 2; agent++) {
+        state.generators[agent] = null
+        state.finished[agent] = 1
+        rows[rowOfAgent(state, agent) + Row.op] = 0
+      }
+      for (let cpu = 0; cpu < cpus; cpu++) {
+        const task = tasks[cpu]
+        if (task != null) guarded(cpu, () => beginAgent(state, cpu, task))
+      }
+    },
+    status,
+    footprint: (agent) => {
+      const footprint = footprintAt(state, agent, present)
+      return footprint === DISABLED ? blockedFootprint(state, agent) : footprint
+    },
+    // A task whose CPU has been interrupted in this execution may be held up by that.
+    conditional: () => true,
+    predict: (agent, valueAt) => footprintAt(state, agent, valueAt),
+    value: present,
+    step: (agent) => {
+      if (observe !== undefined) {
+        const row = rowOfAgent(state, agent)
+        observe(
+          agent,
+          rows[row] as number,
+          rows[row + Row.a] as number,
+          rows[row + Row.b] as number,
+          rows[row + Row.c] as number,
+          rows[row + Row.site] as number,
+        )
+      }
+      current = agent
+      try {
+        stepAgent(state, agent)
+      } catch (thrown) {
+        guarded(agent, () => {
+          throw thrown
+        })
+      }
+    },
+    failure: () => error,
+    finish: (blocked) => {
+      const waiting: string[] = []
+      for (let agent = 0; agent < agents; agent++) if (((blocked >> agent) & 1) !== 0) waiting.push(describeAgent(state, agent))
+      if (waiting.length > 0) return `deadlock: ${waiting.join('; ')}`
+      return check === undefined ? '' : check(state.results, state.words)
+    },
+    watchPlain: (to) => {
+      watcher = to
+    },
+    place: () => formatSite(machine.tree.sites[lastSite] ?? UNKNOWN_SITE),
+    yieldPoints: () => state.seen.reduce((total, one) => total + one, 0),
+  }
+}
+
+type PlainWatcher = Parameters<NonNullable<Model['watchPlain']>>[0]
+
+function tellPlain(watcher: PlainWatcher, agent: number, op: number, a: number, b: number, c: number): void {
+  if (op === Op.load) watcher(agent, a, 1, false)
+  else if (op === Op.store) watcher(agent, a, 1, true)
+  else if (op === Op.zeroPage) watcher(agent, a, b, true)
+  else if (op === Op.copyPage) {
+    watcher(agent, b, c, false)
+    watcher(agent, a, c, true)
+  }
+}
+
+/** What a blocked operation touches once it can be performed. */
+function blockedFootprint(state: KernelState, agent: number): number {
+  const op = state.rows[rowOfAgent(state, agent) + Row.op]
+  if (op === Op.relax) return spinFootprint(state, agent)
+  // Everything that it needs has the value that lets it go on, and nobody is in a handler.
+  const { levels, flags, machine } = state
+  const a = state.rows[rowOfAgent(state, agent) + Row.a] as number
+  const b = state.rows[rowOfAgent(state, agent) + Row.b] as number
+  const cpu = agent % machine.cpus
+  return footprintAt(state, agent, (object) => {
+    if (object === levels + cpu) return 0
+    if (object === flags + agent && op === RESUME) return 1
+    if (op === Op.cmpxchg && object === a) return b
+    if (agent >= machine.cpus && state.inHandler[cpu] === 0) return hypotheticalArrival(state, cpu, object)
+    return objectValue(state, object)
+  })
+}
+
+function hypotheticalArrival(state: KernelState, cpu: number, object: number): number {
+  const { Cpu, CPU_STRIDE } = state.machine.tree.percpu
+  const area = state.machine.areas + cpu * CPU_STRIDE
+  if (object === area + Cpu.irqOff) return 0
+  if (object === area + Cpu.context) return 1
+  if (object === area + Cpu.ipiRequests) return (objectValue(state, area + Cpu.ipiAcks) + 1) | 0
+  return objectValue(state, object)
+}
+
+/** Where an agent stands: `CPU 1 at spinLock sync/spinlock.ts:10: cmpxchg`. */
+export function describeAgent(state: KernelState, agent: number): string {
+  const { cpus, tree } = state.machine
+  const row = rowOfAgent(state, agent)
+  const op = state.rows[row + Row.op] as number
+  const site = tree.sites[state.rows[row + Row.site] as number] ?? UNKNOWN_SITE
+  const who = agent < cpus ? `CPU ${agent}` : `CPU ${agent - cpus} (interrupt)`
+  return `${who} at ${formatSite(site)}: ${op === RESUME ? 'asleep' : opName(op)}`
+}

@@ -1,0 +1,51 @@
+// What exploration asks of a program: agents that each announce one operation at a time, and memory that can be brought
+// back. Litmus programs (litmus.ts) and the stepped kernel (kernel-model.ts) are its implementations.
+import type { Footprints } from './footprint.ts'
+
+/** Whether an agent can go on. */
+export const Status = Object.freeze({
+  /** It has nothing to do, now or ever, unless another agent's operation gives it something. */
+  done: 0,
+  ready: 1,
+  /** Its announced operation cannot be performed now. */
+  blocked: 2,
+  /** The same, but it waits for nothing: nobody minds if it never goes on (an interrupt that need not arrive). */
+  idle: 3,
+})
+
+/** The value that an object would have in some state other than the present. */
+export type ValueAt = (object: number) => number
+
+/** A concurrent program. Deterministic: the same agents in the same order do the same. */
+export interface Model {
+  /** At most 31. */
+  readonly agents: number
+  /** Objects are numbers from 1 to `objects - 1`. */
+  readonly objects: number
+  readonly footprints: Footprints
+  /** For each agent the processor on which it runs, or null. Agents of one processor do nothing side by side. */
+  readonly groups: Int32Array | null
+  /** Brings memory and all agents back to where they began. */
+  reset(): void
+  status(agent: number): number
+  /** What the announced operation touches if it is performed now; if blocked, once it can be. */
+  footprint(agent: number): number
+  /** Whether the footprint, or being blocked, depends on the values that the operation finds. */
+  conditional(agent: number): boolean
+  /** The footprint of the announced operation where objects have the values `valueAt`, or `DISABLED`. */
+  predict(agent: number, valueAt: ValueAt): number
+  /** The present value of an object. */
+  value(object: number): number
+  /** Performs the announced operation of a ready agent and runs it to its next one. */
+  step(agent: number): void
+  /** What went wrong so far in this execution, or ''. */
+  failure(): string
+  /** Judges an execution in which no agent is ready. `blocked` are still waiting. Returns what is wrong, or ''. */
+  finish(blocked: number): string
+  /** Has `watcher` told of each plain access: agent, first object, how many, whether it writes. Absent: there are none. */
+  watchPlain?(watcher: (agent: number, object: number, count: number, writes: boolean) => void): void
+  /** Where in the program the latest plain access was made, for messages. */
+  place?(): string
+  /** Places in the program seen so far (yield points), for reports. */
+  yieldPoints(): number
+}
