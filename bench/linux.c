@@ -101,6 +101,19 @@ static long mapTouch(void)
 	return CHECK_EVERY;
 }
 
+/* Sums over a small array: nothing shared, nothing beyond the first-level cache. */
+static long additions(void)
+{
+	static __thread unsigned numbers[4096];
+	unsigned sum = 0;
+
+	for (int i = 0; i < 4096; i++) {
+		sum += numbers[i] * 3;
+		*(volatile unsigned *)&numbers[i] = sum;
+	}
+	return 4096;
+}
+
 static long heapLoop(void)
 {
 	for (int i = 0; i < CHECK_EVERY; i++) {
@@ -128,6 +141,8 @@ static long cycle(struct thread *t)
 		return flush(size, MAP_PRIVATE, t->fd);
 	if (!strcmp(name, "tlb_flush2"))
 		return flush(1 << 20, MAP_PRIVATE | MAP_ANONYMOUS, -1);
+	if (!strcmp(name, "arithmetic"))
+		return additions();
 	if (!strcmp(name, "tlb_flush3"))
 		return flush(size, MAP_SHARED, t->fd);
 	fprintf(stderr, "no loop '%s'\n", name);

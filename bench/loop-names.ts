@@ -11,6 +11,7 @@ export const LOOPS = {
   tlb_flush1: 'write + DONTNEED + read, private file mapping',
   tlb_flush2: 'write + DONTNEED + read, private anonymous memory',
   tlb_flush3: 'write + DONTNEED + read, shared file mapping',
+  arithmetic: 'additions over 16 KB, no memory manager: what two threads can do together on this machine',
 } as const
 
 /** The name of a loop. */

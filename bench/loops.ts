@@ -142,6 +142,7 @@ function cycle(job: LoopJob): number {
   if (name === 'mmap1') return mapOnly(mm, pages)
   if (name === 'mmap_touch_munmap') return mapTouch(mm)
   if (name === 'brk1') return heapLoop(mm)
+  if (name === 'arithmetic') return additions()
   if (name === 'tlb_flush1') return flush(mm, pages, PRIVATE, file, gate)
   if (name === 'tlb_flush2') return flush(mm, 1 << (20 - PAGE_SHIFT), PRIVATE, 0, gate)
   return flush(mm, pages, SHARED, file, gate)
@@ -202,6 +203,18 @@ function mapTouch(mm: number): number {
     sysMunmap(mm, page, 1)
   }
   return CHECK_EVERY
+}
+
+const numbers = new Int32Array(4096)
+
+/** Sums over a small array: nothing shared, nothing beyond the first-level cache. */
+function additions(): number {
+  let sum = 0
+  for (let i = 0; i < numbers.length; i++) {
+    sum = (sum + (numbers[i] as number) * 3) | 0
+    numbers[i] = sum
+  }
+  return numbers.length
 }
 
 function heapLoop(mm: number): number {
