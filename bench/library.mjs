@@ -1,6 +1,6 @@
-// How long the library's reads, writes and faults take: `node test/library/speed.mjs` after a build. Medians of seven runs;
+// How long the library's reads, writes and faults take: `npm run bench:library`. Medians of seven runs;
 // a read that hits the TLB has to take 15 ns or less.
-import { createMachine } from '../../dist/index.js'
+import { createMachine } from '../dist/index.js'
 
 const PAGES = 100
 const machine = createMachine({ memory: 64 << 20, cpus: 2 })
