@@ -59,9 +59,10 @@ export function detectFormat(name: string, lines: string[]): RecordingFormat {
     ([pattern]) => lines.filter((line) => pattern.test(line)).length >= Math.max(1, Math.min(3, lines.length / 4)),
   )
   if (strace > 0 && (!other || strace * 2 > lines.length)) return 'strace'
-  if (samples !== '' && perf > 0) throw new TraceError(samplesMessage(name, samples))
+  // A stray line of prose may look like a sample: most lines must.
+  if (samples !== '' && perf * 2 > lines.length) throw new TraceError(samplesMessage(name, samples))
   if (other) throw new TraceError(`${name} is ${other[1]}; ${RIGHT}`)
-  if (perf > 0) return 'perf script'
+  if (perf * 2 > lines.length) return 'perf script'
   throw new TraceError(`${name} is not a recording that gracewalk knows; ${RIGHT}`)
 }
 
@@ -88,7 +89,8 @@ const OTHER_KINDS: [RegExp, string][] = [
   [/^# (Overhead|Samples|Total Lost Samples)|^\s*\d+\.\d+%\s+\S/, 'a `perf report`, a summary without single events'],
   [/Performance counter stats for/, '`perf stat` output, a summary without single events'],
   [/^\s*\[?(pid \d+\] )?\S*\d* ?[A-Za-z_]\w*->\w+\(/, 'ltrace output'],
-  [/^\s*[{[]\s*("|$|\{)/, 'JSON'],
-  [/^\s*(#include\b|\/\/ |\/\* |int main\b)/, 'source code'],
+  [/^\s*(#(include|define)\b|\/\/ |\/\* |int main\b|static \w|import .* from |export (const|function) )/, 'source code'],
+  [/^\s*[{[]\s*("|$|\{)|^\s*"[^"]*"\s*:/, 'JSON'],
+  [/^(#{1,6} [A-Z]|```|[*-] \S|\| )/, 'Markdown text'],
   [/^\s*<(!doctype|html|\?xml)/i, 'HTML or XML'],
 ]

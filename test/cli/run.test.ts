@@ -43,7 +43,10 @@ describe('gracewalk', () => {
     [['run', STRACE, '--memory', '1', ...QUICK], 'memory must be a whole number'],
     [['run'], 'missing required args'],
     [['run', 'no-such-file'], 'no-such-file'],
-    [['run', 'package.json'], 'package.json is not a recording'],
+    [['run', 'package.json'], 'package.json is JSON'],
+    [['run', 'README.md'], 'README.md is Markdown text'],
+    [['run', 'test/linux/driver.c'], 'driver.c is source code'],
+    [['run', 'LICENSE'], 'LICENSE is not a recording'],
   ])('refuses %j with one sentence and exit code 2', (args, sentence) => {
     const { status, stdout, stderr } = gracewalk(...args)
     expect(stderr).toContain(sentence)

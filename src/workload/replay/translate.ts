@@ -36,6 +36,7 @@ export function translateKinship(operation: Operation, lost: Lost, emit: (operat
 /** Whether this operation is left out, for a reason that is counted. */
 export function leftOut(operation: Operation, lost: Lost): boolean {
   const { kind, errno, advice } = operation
+  if (kind === 'mmap' && errno === 0 && (operation.flags & MapFlag.populate) !== 0) lose(lost, 'MAP_POPULATE of an mmap')
   if (errno !== 0 && !operation.repeatable) lose(lost, `failed ${kind} that need not fail again`)
   else if (kind === 'madvise' && !KNOWN_ADVICE.has(advice)) lose(lost, advice === MADV_REMOVE ? 'MADV_REMOVE' : 'madvise that only advises')
   else return false
