@@ -4,20 +4,8 @@ import { type Linux, openLinux } from './linux.ts'
 import { LOOPS, type LoopName } from './loop-names.ts'
 import { type Options, readOptions } from './options.ts'
 import { type Ours, openOurs, pageBytes } from './ours.ts'
-import { scalingTable, table, targets } from './report.ts'
+import { type Result, scalingTable, table, targets } from './report.ts'
 import { ratePerThread } from './statistics.ts'
-
-/** Rates per thread (operations per second) of every round of one combination. */
-export interface Result {
-  readonly loop: LoopName
-  readonly design: string
-  readonly arch: string
-  readonly threads: number
-  readonly ours: number[]
-  readonly oursCpu: number[]
-  readonly linux: number[]
-  readonly linuxCpu: number[]
-}
 
 const LINUX_PAGE = 4096
 

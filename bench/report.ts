@@ -1,7 +1,18 @@
 // The tables: nanoseconds per operation and thread, ratios to Linux, two threads against one, targets.
-import { TARGET_RATIO, TARGET_SCALING } from './loop-names.ts'
-import type { Result } from './main.ts'
+import { type LoopName, TARGET_RATIO, TARGET_SCALING } from './loop-names.ts'
 import { median, ratios, spread } from './statistics.ts'
+
+/** Rates per thread (operations per second) of every round of one combination. */
+export interface Result {
+  readonly loop: LoopName
+  readonly design: string
+  readonly arch: string
+  readonly threads: number
+  readonly ours: number[]
+  readonly oursCpu: number[]
+  readonly linux: number[]
+  readonly linuxCpu: number[]
+}
 
 /** Lines of cells under a head, in columns; all but the first `left` columns are aligned to the right. */
 function columns(head: readonly string[], rows: readonly (readonly string[])[], left: number): string {

@@ -1,6 +1,7 @@
 // Small programs for the tests of the replay, written operation by operation.
 import { emptyOperation, emptyProgramReport, type Operation, type OperationKind, type Program } from '../../src/workload/program/program.ts'
-import { type ReplayOptions, type ReplayResult, replay } from '../../src/workload/replay/replay.ts'
+import type { ReplayOptions } from '../../src/workload/replay/options.ts'
+import { type ReplayResult, replay } from '../../src/workload/replay/replay.ts'
 
 export const PAGE = 4096
 export const ANONYMOUS = 0x22

@@ -8,8 +8,8 @@ import type { CpuAnswer } from './cpu.ts'
 import type { EndOrders, RunEnd } from './ends.ts'
 import { addHistogram, createHistogram, type Histogram } from './histogram.ts'
 import { Control, FileEntry, type Shared, Space } from './layout.ts'
+import type { ReplayOptions } from './options.ts'
 import type { Translation } from './plan.ts'
-import type { ReplayOptions } from './replay.ts'
 import type { SpaceEnd } from './snapshot.ts'
 
 /** How often to run. */
