@@ -3,6 +3,7 @@
 import { Row } from '../compile/stepped/announce.ts'
 import { Op } from '../compile/stepped/ops.ts'
 import { type Execution, Frame, rowOf } from './execution.ts'
+import { onWord, resultOf, storesWord, wordAfter } from './word-operation.ts'
 
 /** Counts a change of a shared word by `frame`. */
 function changed(execution: Execution, frame: number): void {
@@ -27,41 +28,13 @@ export function perform(execution: Execution, frame: number): number {
   const row = rowOf(frame)
   const a = rows[row + Row.a] as number
   const b = rows[row + Row.b] as number
-  switch (rows[row + Row.op]) {
-    case Op.readOnce:
-    case Op.smpLoadAcquire:
-    case Op.rcuDereference:
-      return words[a] as number
-    case Op.writeOnce:
-    case Op.smpStoreRelease:
-    case Op.rcuAssignPointer:
-      write(execution, frame, a, b)
-      return 0
-    case Op.cmpxchg: {
-      const old = words[a] as number
-      if (old === b) write(execution, frame, a, rows[row + Row.c] as number)
-      return old
-    }
-    case Op.xchg: {
-      const old = words[a] as number
-      write(execution, frame, a, b)
-      return old
-    }
-    case Op.atomicAdd: {
-      const sum = ((words[a] as number) + b) | 0
-      write(execution, frame, a, sum)
-      return sum
-    }
-    case Op.atomicOr: {
-      const old = words[a] as number
-      write(execution, frame, a, old | b)
-      return old
-    }
-    case Op.atomicAnd: {
-      const old = words[a] as number
-      write(execution, frame, a, old & b)
-      return old
-    }
+  const op = rows[row + Row.op] as number
+  if (onWord(op)) {
+    const old = words[a] as number
+    if (storesWord(op, old, b)) write(execution, frame, a, wordAfter(op, old, b, rows[row + Row.c] as number))
+    return resultOf(op, old, words[a] as number)
+  }
+  switch (op) {
     case Op.relax:
       execution.seenChanges[frame] = (execution.changes - (execution.ownChanges[frame] as number)) | 0
       return 0
@@ -83,7 +56,7 @@ export function perform(execution: Execution, frame: number): number {
     case Op.blockOnIo:
       return 0
     default:
-      throw new Error(`operation ${rows[row + Row.op]} cannot be performed`)
+      throw new Error(`operation ${op} cannot be performed`)
   }
 }
 

@@ -10,7 +10,6 @@
 // reordered with a later store-release, nor that with a later load-acquire (arm64: ldr, stlr, ldar).
 import { pageFromReal, WINDOW_PAGES, WINDOW_SHIFT } from '../kernel/arch/windows.ts'
 import { beginAccess, endAccess } from '../kernel/kernel.ts'
-import { Mode, setContext } from '../kernel/machine/entry.ts'
 import { readOnce } from '../kernel/machine/instructions.ts'
 import { Cpu, TLB_ENTRIES, TLB_ENTRY_WORDS } from '../kernel/machine/percpu.ts'
 import { Access, TlbEntry } from '../kernel/pagetable/tlb.ts'
@@ -90,13 +89,6 @@ export class Reach {
     const at = (address - this.#windowStart) & this.#pageMask
     if (at > this.pageBytes - size) return -1
     run(this.seat, this.mm)
-    // What `beginAccess` does when the TLB is up to date and knows the page, where V8 can put it in line.
-    setContext(Mode.user)
-    const words = this.words
-    if (readOnce(this.#stale) === words[this.#seen]) {
-      const entry = this.#tlb + (page & (TLB_ENTRIES - 1)) * TLB_ENTRY_WORDS
-      if (words[entry + access] === page + 1) return (words[entry + TlbEntry.frame] as number) * 4 + at
-    }
     return this.#walk(page, address, access) + at
   }
 

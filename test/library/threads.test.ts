@@ -32,7 +32,8 @@ function pinsOf(space: AddressSpace, address: number): number {
   return pins - 1
 }
 
-const pause = (milliseconds: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, milliseconds))
+/** Lets messages of Workers arrive, between two looks at what they do. */
+const pause = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
 
 for (const options of [{}, { design: 'mmap-lock' }, { arch: 'powerpc64-hash-64k', memory: 64 * 2 ** 20 }]) {
   test(`four Workers map, unmap and read one space: ${JSON.stringify(options)}`, async () => {
@@ -104,14 +105,14 @@ test('sleeping at an address: woken by another thread, another mapping, another 
   const asleep = [own, own, shared, moving].map((address, i) =>
     start<string>('sleep', i + 1, { id: space.id, address, ready, timeout: 20_000 }),
   )
-  while (space.atomics.load(ready) < 4) await pause(5)
+  while (space.atomics.load(ready) < 4) await pause()
   // Who is about to sleep has pinned the page.
   for (const [address, sleepers] of [
     [own, 2],
     [shared, 1],
     [moving, 1],
   ] as const) {
-    while (pinsOf(space, address) < sleepers) await pause(5)
+    while (pinsOf(space, address) < sleepers) await pause()
   }
   const child = space.fork()
   // fork and the writes after it must leave the sleepers with the parent's page.
@@ -122,7 +123,7 @@ test('sleeping at an address: woken by another thread, another mapping, another 
     let woken = 0
     for (let tries = 0; woken < count && tries < 400; tries++) {
       woken += where.atomics.notify(address, count - woken)
-      await pause(5)
+      await pause()
     }
     return woken
   }
@@ -155,7 +156,7 @@ test('pins hold through forks that other threads make', async () => {
     for (const base of areas) for (let i = 0; i < pages; i++) child.setInt32(base + i * size, -5)
     for (const base of areas) for (let i = 0; i < pages; i++) expect(child.getInt32(base + i * size)).toBe(-5)
     child.exit()
-    await pause(0)
+    await pause()
   }
   space.atomics.store(stop, 1)
   for (const count of await rounds) expect(count).toBeGreaterThan(5)

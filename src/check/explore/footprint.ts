@@ -26,11 +26,6 @@ export function writes(object: number): number {
   return (object << 1) | 1
 }
 
-/** The object of a footprint of one access. */
-export function objectOf(single: number): number {
-  return single >> 1
-}
-
 /** The footprint of an operation with the accesses of two. Both are of one access. */
 export function both(table: Footprints, a: number, b: number): number {
   const key = a * 2 ** 26 + b

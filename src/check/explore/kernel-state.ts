@@ -19,7 +19,7 @@ export const WATCHED = 16
 const QUEUES = 256
 
 /** What `relax` stands in a loop that does nothing but look: only what it read since its last write is waited for. */
-const PURE_SPINS: ReadonlySet<string> = new Set(['shootDown', 'ipiAndWait', 'tlbRemoveTableSyncOne', 'spinLockSlow', 'spinLockIrqsave'])
+const PURE_SPINS: ReadonlySet<string> = new Set(['shootDown', 'ipiAndWait', 'spinLockSlow', 'spinLockIrqsave'])
 /** The function whose `cmpxchg` of a held lock spins until it is free: waiting for that is one step. */
 const SPIN_LOCK = 'spinLock'
 

@@ -3,12 +3,11 @@
 import { Row } from '../../compile/stepped/announce.ts'
 import { Op } from '../../compile/stepped/ops.ts'
 import type { Task } from '../execution.ts'
+import { BLOCKED } from '../perform.ts'
 import type { Steps } from '../tree.ts'
+import { onWord, resultOf, storesWord, wordAfter } from '../word-operation.ts'
 import { markWord } from './kernel-memory.ts'
 import { type KernelState, RESUME, rowOfAgent, WATCHED } from './kernel-state.ts'
-
-/** Result of an operation after which the agent cannot go on. */
-const BLOCKED = 2 ** 40
 
 /** Begins a task or handler and runs it to its first announcement. */
 export function beginAgent(state: KernelState, agent: number, task: Task): void {
@@ -92,40 +91,14 @@ function performOperation(state: KernelState, agent: number): number {
   const a = rows[row + Row.a] as number
   const b = rows[row + Row.b] as number
   state.seen[rows[row + Row.site] as number] = 1
-  switch (rows[row + Row.op]) {
-    case Op.readOnce:
-    case Op.smpLoadAcquire:
-    case Op.rcuDereference:
-      return watch(state, agent, a, words[a] as number)
-    case Op.writeOnce:
-    case Op.smpStoreRelease:
-    case Op.rcuAssignPointer:
-      write(state, agent, a, b)
-      return 0
-    case Op.cmpxchg: {
-      const old = words[a] as number
-      if (old === b) write(state, agent, a, rows[row + Row.c] as number)
-      else watch(state, agent, a, old)
-      return old
-    }
-    case Op.xchg: {
-      const old = words[a] as number
-      write(state, agent, a, b)
-      return old
-    }
-    case Op.atomicAdd:
-      write(state, agent, a, ((words[a] as number) + b) | 0)
-      return words[a] as number
-    case Op.atomicOr: {
-      const old = words[a] as number
-      write(state, agent, a, old | b)
-      return old
-    }
-    case Op.atomicAnd: {
-      const old = words[a] as number
-      write(state, agent, a, old & b)
-      return old
-    }
+  const op = rows[row + Row.op] as number
+  if (onWord(op)) {
+    const old = words[a] as number
+    if (storesWord(op, old, b)) write(state, agent, a, wordAfter(op, old, b, rows[row + Row.c] as number))
+    else watch(state, agent, a, old)
+    return resultOf(op, old, words[a] as number)
+  }
+  switch (op) {
     case Op.relax:
       state.watchCount[agent] = 0
       state.watchSince[agent] = 0
@@ -154,7 +127,7 @@ function performOperation(state: KernelState, agent: number): number {
     case Op.blockOnIo:
       return 0
     default:
-      throw new Error(`operation ${rows[row + Row.op]} cannot be performed`)
+      throw new Error(`operation ${op} cannot be performed`)
   }
 }
 

@@ -55,6 +55,14 @@ export function doAnonymousPage(mm: number, vma: number, vpn: number, pmd: numbe
   const page = allocPage(0)
   if (page === 0) return VmFault.oom
   zeroPage(pageToVirt(page), PAGE_WORDS)
+  return installAnonPage(mm, vma, vpn, pmd, page)
+}
+
+/**
+ * Maps the fresh page, which belongs to the fault alone, where the entry is still none; takes over its reference. The VMA has
+ * an anon_vma. Returns 0: the access is tried again in any case.
+ */
+export function installAnonPage(mm: number, vma: number, vpn: number, pmd: number, page: number): number {
   const ptep = design.pteMapLock(mm, vma, pmd, vpn)
   if (ptep === 0) {
     putPage(page)
@@ -65,7 +73,7 @@ export function doAnonymousPage(mm: number, vma: number, vpn: number, pmd: numbe
   if (mine) {
     addNewAnonRmap(page, load(vma + Vma.anonVma), linearPageIndex(vma, vpn))
     addMmCounter(mm, Rss.anon, 1)
-    setPte(ptep, pfnPte(pageToPfn(page), writableFlags(vmFlags)))
+    setPte(ptep, pfnPte(pageToPfn(page), writableFlags(load(vma + Vma.flags))))
   }
   pteUnmapUnlock(ptep, ptl)
   // Another CPU was faster: its page is the one.

@@ -6,15 +6,15 @@ import { atomicOr, copyPage, load, readOnce, store, thisCpu } from '../machine/i
 import { Cpu } from '../machine/percpu.ts'
 import { fileInode, getFile, putFile } from '../memory/file.ts'
 import { Inode } from '../memory/inode.ts'
-import { addMmCounter, Rss } from '../memory/mm.ts'
+import { addMmCounter } from '../memory/mm.ts'
 import { Page, PageFlag, pageToPfn, pageToVirt } from '../memory/page.ts'
 import { allocPage } from '../memory/page-alloc.ts'
 import { filemapAddPage, filemapGetPage, inodeRss, pageUptodate, readPage, waitOnPageLocked } from '../memory/page-cache.ts'
-import { addNewAnonRmap, dupRmap, putPage } from '../memory/rmap.ts'
+import { dupRmap, putPage } from '../memory/rmap.ts'
 import { pfnPte, pteNone, ptepGet, setPte } from '../pagetable/entries.ts'
 import { pteUnmapUnlock } from '../pagetable/pte-offset-map.ts'
 import { linearPageIndex, Vm, Vma } from '../vma/vma.ts'
-import { pteFlags, vmfAnonPrepare, writableFlags } from './anonymous.ts'
+import { installAnonPage, pteFlags, vmfAnonPrepare, writableFlags } from './anonymous.ts'
 import { FaultFlag, VmFault } from './fault.ts'
 
 /** do_fault: the entry was none and the VMA maps a file. Returns bits of `VmFault`. */
@@ -81,21 +81,7 @@ function installCopy(mm: number, vma: number, vpn: number, pmd: number, page: nu
   }
   copyPage(pageToVirt(copy), pageToVirt(page), PAGE_WORDS)
   putPage(page)
-  const ptep = design.pteMapLock(mm, vma, pmd, vpn)
-  if (ptep === 0) {
-    putPage(copy)
-    return 0
-  }
-  const ptl = load(thisCpu() + Cpu.out1)
-  const mine = pteNone(ptepGet(ptep))
-  if (mine) {
-    addNewAnonRmap(copy, load(vma + Vma.anonVma), linearPageIndex(vma, vpn))
-    addMmCounter(mm, Rss.anon, 1)
-    setPte(ptep, pfnPte(pageToPfn(copy), writableFlags(load(vma + Vma.flags))))
-  }
-  pteUnmapUnlock(ptep, ptl)
-  if (!mine) putPage(copy)
-  return 0
+  return installAnonPage(mm, vma, vpn, pmd, copy)
 }
 
 /** do_read_fault and do_shared_fault: maps the file's own page. Takes over the reference to `page`. */

@@ -85,16 +85,3 @@ function ipiAndWait(target: number, cpu: number, context: number): void {
   store(thisCpu() + Cpu.statIpisSent, load(thisCpu() + Cpu.statIpisSent) + 1)
   while (((readOnce(cpu + Cpu.ipiAcks) - request) | 0) < 0 && readContext(cpu) === context) relax()
 }
-
-/** tlb_remove_table_sync_one: waits until every CPU has answered an IPI: no walker with interrupts off is left. */
-export function tlbRemoveTableSyncOne(): void {
-  const cpus = load(Global.nrCpus)
-  const me = smpProcessorId()
-  for (let i = 0; i < cpus; i++) {
-    if (i === me) continue
-    const cpu = perCpu(i)
-    const context = readContext(cpu)
-    if (contextMode(context) === Mode.user) while (readContext(cpu) === context) relax()
-    else if (contextMode(context) === Mode.kernel) ipiAndWait(i, cpu, context)
-  }
-}

@@ -1,7 +1,6 @@
 // A program made ready for one architecture: translated to machine operations, sorted by task, and encoded into shared words.
 // The machine is booted and bound to this thread, since the system-call boundary's own functions do the encoding.
 import {
-  addressOf,
   type MappedFile,
   type Prepared,
   pageOf,
@@ -191,9 +190,4 @@ function prepare(operation: MachineOperation, address: number, length: number, p
     default:
       return prepareBrk(0, address)
   }
-}
-
-/** The byte address that a result of this operation means; other results are what they are. */
-export function resultAddress(operation: MachineOperation, result: number): number {
-  return result >= 0 && (operation.kind === 'mmap' || operation.kind === 'mremap') ? addressOf(result) : result
 }

@@ -1,0 +1,50 @@
+// What an operation on one shared word does to it: the one place where stepped CPUs say so, whoever schedules them.
+import { Op } from '../compile/stepped/ops.ts'
+
+/** Whether `op` reads or writes exactly the word that is its first operand. */
+export function onWord(op: number): boolean {
+  switch (op) {
+    case Op.readOnce:
+    case Op.smpLoadAcquire:
+    case Op.rcuDereference:
+    case Op.writeOnce:
+    case Op.smpStoreRelease:
+    case Op.rcuAssignPointer:
+    case Op.cmpxchg:
+    case Op.xchg:
+    case Op.atomicAdd:
+    case Op.atomicOr:
+    case Op.atomicAnd:
+      return true
+    default:
+      return false
+  }
+}
+
+/** Whether `op` stores to its word, which holds `old`: a read does not, nor does a compare-and-exchange that fails. */
+export function storesWord(op: number, old: number, b: number): boolean {
+  if (op === Op.cmpxchg) return old === b
+  return op !== Op.readOnce && op !== Op.smpLoadAcquire && op !== Op.rcuDereference
+}
+
+/** What the word holds after `op` has stored to it; `b` and `c` are its second and third operand. */
+export function wordAfter(op: number, old: number, b: number, c: number): number {
+  switch (op) {
+    case Op.cmpxchg:
+      return c
+    case Op.atomicAdd:
+      return (old + b) | 0
+    case Op.atomicOr:
+      return old | b
+    case Op.atomicAnd:
+      return old & b
+    default:
+      return b
+  }
+}
+
+/** What `op` returns, when its word held `old` before and holds `now`. */
+export function resultOf(op: number, old: number, now: number): number {
+  if (op === Op.atomicAdd) return now
+  return op === Op.writeOnce || op === Op.smpStoreRelease || op === Op.rcuAssignPointer ? 0 : old
+}
