@@ -2,7 +2,7 @@
 import { fileURLToPath } from 'node:url'
 import { kernelModel } from '../../src/check/explore/kernel-model.ts'
 import type { Model } from '../../src/check/explore/model.ts'
-import { attachKernel, openTree, runAlone, type Steps } from '../../src/check/index.ts'
+import { attachKernel, openTree, runAlone, type Steps, type Tree } from '../../src/check/index.ts'
 import { Access } from '../../src/kernel/pagetable/tlb.ts'
 import { Vm } from '../../src/kernel/vma/vma.ts'
 import { bootMachine } from '../../src/machine/machine.ts'
@@ -15,9 +15,16 @@ function shippedKernel(): string {
   return fileURLToPath(new URL('../../../../../dist/stepped/kernel', import.meta.url))
 }
 
-/** CPU 0 faults on a page of a mapping, beside CPU 1 that unmaps it; both CPUs have faulted in the mapping before. */
-export async function faultBesideMunmap(arch: string, design: string): Promise<Model> {
-  const tree = await openTree(process.env.GRACEWALK_STEPPED ?? shippedKernel())
+/** The tree of the build that is measured. */
+export function shippedTree(): Promise<Tree> {
+  return openTree(process.env.GRACEWALK_STEPPED ?? shippedKernel())
+}
+
+/**
+ * CPU 0 faults on a page of a mapping, beside CPU 1 that unmaps it. Both CPUs have touched page `touched` of the mapping
+ * before: with 0 their TLBs know the page itself.
+ */
+export async function faultBesideMunmap(tree: Tree, arch: string, design: string, touched: number): Promise<Model> {
   const on = tree.instructions
   const memory = FRAMES * (arch.includes('64k') ? 65536 : 4096)
   const machine = await attachKernel(tree, bootMachine({ arch, design, cpus: 2, memory, poison: true }).buffer)
@@ -26,7 +33,7 @@ export async function faultBesideMunmap(arch: string, design: string): Promise<M
   for (let cpu = 0; cpu < 2; cpu++) runAlone(machine, () => kernel.sysSwitchMm(mm), cpu)
   const page = runAlone(machine, () => kernel.sysMmap(mm, 0, 4, RW, 0, 0, 0)) as number
   function* touch(): Steps<void> {
-    if ((yield* kernel.beginAccess(page + 3, Access.write)) > 0) yield* kernel.endAccess()
+    if ((yield* kernel.beginAccess(page + touched, Access.write)) > 0) yield* kernel.endAccess()
   }
   for (let cpu = 0; cpu < 2; cpu++) runAlone(machine, touch, cpu)
   let unmapped = false

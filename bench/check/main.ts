@@ -2,7 +2,7 @@
 // what GenMC and Nidhugg took. A count that is not the known one fails.
 import { explore } from '../../src/check/explore/explore.ts'
 import { litmus } from '../../src/check/explore/litmus.ts'
-import { faultBesideMunmap } from './kernel-scenarios.ts'
+import { faultBesideMunmap, shippedTree } from './kernel-scenarios.ts'
 import { BENCHMARKS } from './programs.ts'
 
 const HEADINGS = ['scenario', 'executions', 'redundant', 'waiting', 'steps', 's', 'exec/s', 'replayed', 'GenMC s', 'Nidhugg s', '']
@@ -24,7 +24,7 @@ export async function main(args: readonly string[]): Promise<number> {
   ] as const) {
     const name = `fault ∥ munmap ${design} ${arch.slice(0, 9)}`
     if (!wanted(name)) continue
-    const report = explore(await faultBesideMunmap(arch, design), { milliseconds: SECONDS * 1000 })
+    const report = explore(await faultBesideMunmap(await shippedTree(), arch, design, 3), { milliseconds: SECONDS * 1000 })
     row(name, report, undefined, undefined, report.verdict === 'proved' ? report.verdict : `${report.verdict}: ${report.message}`)
     if (report.verdict === 'violation') wrong++
   }

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
+import { faultBesideMunmap } from '../../../bench/check/kernel-scenarios.ts'
 import { createBudget } from '../../../src/check/explore/budget.ts'
 import { enumerate } from '../../../src/check/explore/enumerate.ts'
 import { explore, replay } from '../../../src/check/explore/explore.ts'
@@ -12,12 +13,9 @@ import { kernelModel } from '../../../src/check/explore/kernel-model.ts'
 import type { Model } from '../../../src/check/explore/model.ts'
 import { exploreOptimal } from '../../../src/check/explore/optimal.ts'
 import { randomNumbers } from '../../../src/check/explore/random.ts'
-import { openTree, runAlone, type Steps, type Tree } from '../../../src/check/index.ts'
+import { openTree, type Steps } from '../../../src/check/index.ts'
 import { buildStepped } from '../../../src/compile/build.ts'
-import { Access } from '../../../src/kernel/pagetable/tlb.ts'
-import { Vm } from '../../../src/kernel/vma/vma.ts'
 import { cpuWord, openTiny, SCRATCH, type Tiny } from '../tiny-machine.ts'
-import { wholeMachine } from '../whole-machine.ts'
 import { traceOf } from './random-programs.ts'
 
 const PROGRAMS = Number(process.env.GRACEWALK_FUZZ ?? 60)
@@ -131,46 +129,9 @@ it('visits each trace of random tasks with interrupts once', async () => {
   expect(failures.slice(0, 5)).toEqual([])
 })
 
-/** A fault on a page beside a munmap of it; the page was touched before on both CPUs, so that TLBs know it. */
-async function faultBesideMunmap(tree: Tree): Promise<Model> {
-  const on = tree.instructions
-  const { machine, kernel } = await wholeMachine(tree, 'x86_64', 'vma-lock', 2)
-  const mm = runAlone(machine, () => kernel.sysNewMm()) as number
-  for (let cpu = 0; cpu < 2; cpu++) runAlone(machine, () => kernel.sysSwitchMm(mm), cpu)
-  const RW = Vm.read | Vm.write | Vm.mayRead | Vm.mayWrite
-  const page = runAlone(machine, () => kernel.sysMmap(mm, 0, 4, RW, 0, 0, 0)) as number
-  function* touch(): Steps<void> {
-    if ((yield* kernel.beginAccess(page, Access.write)) > 0) yield* kernel.endAccess()
-  }
-  for (let cpu = 0; cpu < 2; cpu++) runAlone(machine, touch, cpu)
-  let unmapped = false
-  function* faults(): Steps<string> {
-    const late = unmapped
-    const frame = yield* kernel.beginAccess(page, Access.write)
-    if (frame <= 0) return ''
-    on.store(frame, 4711)
-    const same = (yield on.readOnce(frame)) === 4711
-    yield* kernel.endAccess()
-    return late ? 'an access after munmap had returned' : same ? '' : 'a page was reused during an access'
-  }
-  function* unmaps(): Steps<string> {
-    const result = yield* kernel.sysMunmap(mm, page, 2)
-    unmapped = true
-    return result === 0 ? '' : `munmap returned ${result}`
-  }
-  return kernelModel({
-    machine,
-    tasks: [faults, unmaps],
-    reset: () => {
-      unmapped = false
-    },
-    check: (results) => (results.find((wrong) => wrong !== '') as string | undefined) ?? '',
-  })
-}
-
 describe('fault beside munmap', () => {
   it('is proved', async () => {
-    const report = explore(await faultBesideMunmap(await openTree()), { milliseconds: 50_000 })
+    const report = explore(await faultBesideMunmap(await openTree(), 'x86_64', 'vma-lock', 0), { milliseconds: 50_000 })
     expect(report).toMatchObject({ verdict: 'proved', message: '', redundant: 0, stuck: 0, agents: 3 })
     expect(report.executions).toBeGreaterThan(50)
   })
@@ -191,7 +152,7 @@ describe('fault beside munmap', () => {
       await buildStepped(src, join(out, 'kernel'), {
         replace: { 'pagetable/tlb-flush.ts': text.replace(from, to) },
       })
-      const model = await faultBesideMunmap(await openTree(join(out, 'kernel')))
+      const model = await faultBesideMunmap(await openTree(join(out, 'kernel')), 'x86_64', 'vma-lock', 0)
       const report = explore(model, { milliseconds: 50_000 })
       expect(report.verdict).toBe('violation')
       expect(replay(model, report.path)).toBe(report.message)
