@@ -53,10 +53,10 @@ export async function faultBesideMunmap(tree: Tree, arch: string, design: string
   }
   return kernelModel({
     machine,
-    tasks: [faults, unmaps],
+    calls: [[faults], [unmaps]],
     reset: () => {
       unmapped = false
     },
-    check: (results) => (results.find((wrong) => wrong !== '') as string | undefined) ?? '',
+    check: (results) => (results.flat().find((wrong) => wrong !== '') as string | undefined) ?? '',
   })
 }

@@ -1,12 +1,13 @@
-// The stepped kernel as a model: a scenario is a machine after its set-up, a task for each CPU, and what must hold.
+// The stepped kernel as a model: a scenario is a machine after its set-up, a list of calls for each CPU, and what must hold.
 //
-//   const model = kernelModel({ machine, tasks: [faults, unmaps], check: (results) => results.find((wrong) => wrong) ?? '' })
+//   const model = kernelModel({ machine, calls: [[faults], [unmaps]], watch: detectors })
 //   const report = explore(model, { milliseconds: 20_000 })
 
 import { formatSite, UNKNOWN_SITE } from '../../compile/sites.ts'
 import { Row } from '../../compile/stepped/announce.ts'
-import { Op, opName } from '../../compile/stepped/ops.ts'
+import { FIRST_NOTE, Op, opName } from '../../compile/stepped/ops.ts'
 import type { Machine, Task } from '../execution.ts'
+import type { Watch } from '../watch.ts'
 import { DISABLED } from './footprint.ts'
 import { markPlain, restoreMemory } from './kernel-memory.ts'
 import {
@@ -19,28 +20,28 @@ import {
   rowOfAgent,
   spinFootprint,
 } from './kernel-state.ts'
-import { beginAgent, stepAgent } from './kernel-step.ts'
+import { beginCall, stepAgent } from './kernel-step.ts'
 import { type Model, Status } from './model.ts'
 
 /** A scenario on a stepped machine. */
 export interface KernelScenario {
   /** Its memory is as it shall be when an execution begins: boot and set-up calls have been made. */
   readonly machine: Machine
-  /** One per CPU; null leaves a CPU idle. What a task writes it writes through instructions. */
-  readonly tasks: readonly (Task | null)[]
-  /** Brings back what the tasks keep outside the machine. */
+  /** What each CPU does, one call after the other. What they write they write through instructions. */
+  readonly calls: readonly (readonly Task[])[]
+  /** Brings back what the calls keep outside the machine. */
   readonly reset?: () => void
-  /** Judges the end of an execution in which all tasks returned: what is wrong, or ''. */
-  readonly check?: (results: readonly unknown[], words: Int32Array) => string
-  /** Told of each plain access and annotation, and of each step before it is performed (for detectors). */
-  readonly observe?: (agent: number, op: number, a: number, b: number, c: number, site: number) => void
+  /** Judges the end of an execution in which all calls returned, by their results per CPU: what is wrong, or ''. */
+  readonly check?: (results: readonly (readonly unknown[])[], words: Int32Array) => string
+  /** Told of everything that happens. */
+  readonly watch?: Watch
 }
 
 /** The model of a scenario. One model of a tree is live at a time: it has the tree's observer. */
 export function kernelModel(scenario: KernelScenario): Model {
-  const { machine, tasks, check, observe } = scenario
+  const { machine, calls, check, watch = null } = scenario
   const { cpus } = machine
-  const state = createKernelState(machine, tasks)
+  const state = createKernelState(machine, calls, watch)
   const { rows } = state
   const agents = machine.interrupt === null ? cpus : cpus * 2
   const present = (object: number): number => objectValue(state, object)
@@ -52,7 +53,9 @@ export function kernelModel(scenario: KernelScenario): Model {
     markPlain(state.memory, op, a, b, c)
     lastSite = site
     if (watcher !== null) tellPlain(watcher, current, op, a, b, c)
-    observe?.(current, op, a, b, c, site)
+    if (watch === null) return
+    if (op < FIRST_NOTE) watch.plain(current, op, a, b, c, site)
+    else watch.note(current, op, a, b, c, site)
   }
   const guarded = (agent: number, act: () => void): void => {
     current = agent
@@ -92,9 +95,11 @@ export function kernelModel(scenario: KernelScenario): Model {
         state.finished[agent] = 1
         rows[rowOfAgent(state, agent) + Row.op] = 0
       }
+      state.call.fill(0)
+      watch?.reset()
       for (let cpu = 0; cpu < cpus; cpu++) {
-        const task = tasks[cpu]
-        if (task != null) guarded(cpu, () => beginAgent(state, cpu, task))
+        ;(state.results[cpu] as unknown[]).length = 0
+        guarded(cpu, () => beginCall(state, cpu))
       }
     },
     status,
@@ -107,17 +112,6 @@ export function kernelModel(scenario: KernelScenario): Model {
     predict: (agent, valueAt) => footprintAt(state, agent, valueAt),
     value: present,
     step: (agent) => {
-      if (observe !== undefined) {
-        const row = rowOfAgent(state, agent)
-        observe(
-          agent,
-          rows[row] as number,
-          rows[row + Row.a] as number,
-          rows[row + Row.b] as number,
-          rows[row + Row.c] as number,
-          rows[row + Row.site] as number,
-        )
-      }
       current = agent
       try {
         stepAgent(state, agent)
@@ -127,10 +121,12 @@ export function kernelModel(scenario: KernelScenario): Model {
         })
       }
     },
-    failure: () => error,
+    failure: () => error || (watch?.failure() ?? ''),
     finish: (blocked) => {
       const waiting: string[] = []
       for (let agent = 0; agent < agents; agent++) if (((blocked >> agent) & 1) !== 0) waiting.push(describeAgent(state, agent))
+      const seen = watch?.finish(blocked) ?? ''
+      if (seen !== '') return seen
       if (waiting.length > 0) return `deadlock: ${waiting.join('; ')}`
       return check === undefined ? '' : check(state.results, state.words)
     },

@@ -6,6 +6,7 @@ import { Op } from '../../compile/stepped/ops.ts'
 import { Mode } from '../../kernel/machine/entry.ts'
 import type { Machine, Task } from '../execution.ts'
 import type { Steps } from '../tree.ts'
+import type { Watch } from '../watch.ts'
 import { all, both, createFootprints, DISABLED, type Footprints, reads, writes } from './footprint.ts'
 import { type KernelMemory, rememberMemory } from './kernel-memory.ts'
 import type { ValueAt } from './model.ts'
@@ -29,12 +30,18 @@ export interface KernelState {
   readonly memory: KernelMemory
   readonly words: Int32Array
   readonly rows: Int32Array
-  readonly tasks: readonly (Task | null)[]
+  /** What each CPU does, one call after the other. */
+  readonly calls: readonly (readonly Task[])[]
+  /** Which of them each CPU is in, and whether it has taken a step of it. */
+  readonly call: Int32Array
+  readonly begun: Uint8Array
+  readonly watch: Watch | null
   readonly generators: (Steps<unknown> | null)[]
   readonly finished: Uint8Array
   readonly inHandler: Uint8Array
   readonly woken: Uint8Array
-  readonly results: unknown[]
+  /** For each CPU what its calls returned. */
+  readonly results: unknown[][]
   readonly sleepers: number[]
   readonly footprints: Footprints
   /** What each agent read since it last spun: words, values, how many, and from where on nothing was written since. */
@@ -54,8 +61,8 @@ export interface KernelState {
   readonly seen: Uint8Array
 }
 
-/** The state of `tasks` on `machine`, whose memory is as it shall be at the start of each execution. */
-export function createKernelState(machine: Machine, tasks: readonly (Task | null)[]): KernelState {
+/** The state of `calls`, a list for each CPU, on `machine`, whose memory is as it shall be at the start of each execution. */
+export function createKernelState(machine: Machine, calls: readonly (readonly Task[])[], watch: Watch | null): KernelState {
   const { cpus, tree, words } = machine
   const agents = cpus * 2
   const levels = words.length
@@ -70,12 +77,15 @@ export function createKernelState(machine: Machine, tasks: readonly (Task | null
     memory: rememberMemory(words),
     words,
     rows: tree.announce.rows,
-    tasks,
+    calls,
+    call: new Int32Array(cpus),
+    begun: new Uint8Array(cpus),
+    watch,
     generators: new Array(agents).fill(null),
     finished: new Uint8Array(agents),
     inHandler: new Uint8Array(cpus),
     woken: new Uint8Array(agents),
-    results: new Array(cpus).fill(undefined),
+    results: Array.from({ length: cpus }, () => []),
     sleepers: [],
     footprints: createFootprints(),
     watchWord: new Int32Array(agents * WATCHED),

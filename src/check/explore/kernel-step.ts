@@ -5,6 +5,7 @@ import { Op } from '../../compile/stepped/ops.ts'
 import type { Task } from '../execution.ts'
 import { BLOCKED } from '../perform.ts'
 import type { Steps } from '../tree.ts'
+import type { Watch } from '../watch.ts'
 import { onWord, resultOf, storesWord, wordAfter } from '../word-operation.ts'
 import { markWord } from './kernel-memory.ts'
 import { type KernelState, RESUME, rowOfAgent, WATCHED } from './kernel-state.ts'
@@ -28,11 +29,39 @@ export function stepAgent(state: KernelState, agent: number): void {
   const { cpus, interrupt } = state.machine
   if (agent >= cpus && state.inHandler[agent - cpus] === 0) {
     state.inHandler[agent - cpus] = 1
+    state.watch?.interruptBegins(agent - cpus)
     beginAgent(state, agent, interrupt as Task)
     return
   }
-  const result = performOperation(state, agent)
+  const result = state.watch === null ? performOperation(state, agent) : performWatched(state, agent, state.watch)
   if (result !== BLOCKED) resume(state, agent, result)
+}
+
+function performWatched(state: KernelState, agent: number, watch: Watch): number {
+  const { cpus } = state.machine
+  if (agent < cpus && state.begun[agent] === 0) {
+    state.begun[agent] = 1
+    watch.callBegins(agent, state.call[agent] as number)
+  }
+  const row = rowOfAgent(state, agent)
+  const { rows, words } = state
+  const op = rows[row] as number
+  const a = rows[row + Row.a] as number
+  const b = rows[row + Row.b] as number
+  const c = rows[row + Row.c] as number
+  const site = rows[row + Row.site] as number
+  const single = onWord(op)
+  const before = single ? (words[a] as number) : 0
+  const result = performOperation(state, agent)
+  watch.step(agent, op, a, b, c, before, single ? (words[a] as number) : 0, site)
+  return result
+}
+
+/** Begins the next call of a CPU, if it has one left. */
+export function beginCall(state: KernelState, cpu: number): void {
+  const task = (state.calls[cpu] as readonly Task[])[state.call[cpu] as number]
+  state.begun[cpu] = 0
+  if (task !== undefined) beginAgent(state, cpu, task)
 }
 
 function select({ machine }: KernelState, agent: number): void {
@@ -52,11 +81,17 @@ function finish(state: KernelState, agent: number, result: unknown): void {
   const { cpus } = state.machine
   state.generators[agent] = null
   state.rows[rowOfAgent(state, agent) + Row.op] = 0
-  if (agent >= cpus) state.inHandler[agent - cpus] = 0
-  else {
-    state.finished[agent] = 1
-    state.results[agent] = result
+  if (agent >= cpus) {
+    state.inHandler[agent - cpus] = 0
+    state.watch?.interruptReturns(agent - cpus)
+    return
   }
+  const call = state.call[agent] as number
+  state.finished[agent] = 1
+  ;(state.results[agent] as unknown[])[call] = result
+  state.call[agent] = call + 1
+  state.watch?.callReturns(agent, call, result)
+  beginCall(state, agent)
 }
 
 /** Remembers what a spinning agent saw. */

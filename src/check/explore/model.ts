@@ -42,6 +42,12 @@ export interface Model {
   failure(): string
   /** Judges an execution in which no agent is ready. `blocked` are still waiting. Returns what is wrong, or ''. */
   finish(blocked: number): string
+  /**
+   * Puts into the two words of `into` a digest of the whole state: memory, where each agent stands and with which locals, and
+   * what watchers remember. Equal states have equal digests; unequal ones differ but for a chance of 2^-64. Absent: the
+   * program's states cannot be told apart.
+   */
+  digest?(into: Int32Array): void
   /** Has `watcher` told of each plain access: agent, first object, how many, whether it writes. Absent: there are none. */
   watchPlain?(watcher: (agent: number, object: number, count: number, writes: boolean) => void): void
   /** Where in the program the latest plain access was made, for messages. */

@@ -65,7 +65,7 @@ function randomTasks(tiny: Tiny, seed: number, onEnd: (end: string) => void): { 
       } as () => Steps<void>)
       return kernelModel({
         machine,
-        tasks: plans.map((plan, cpu) => () => task(plan, cpu)),
+        calls: plans.map((plan, cpu) => [() => task(plan, cpu)]),
         check: (results, words) => {
           onEnd(`${results.join()} ${words.subarray(SCRATCH, SCRATCH + 4).join()}`)
           return ''
