@@ -54,6 +54,7 @@ export async function faultBesideMunmap(tree: Tree, arch: string, design: string
   return kernelModel({
     machine,
     calls: [[faults], [unmaps]],
+    handWritten: true,
     reset: () => {
       unmapped = false
     },

@@ -50,6 +50,7 @@ const TOP = 1
 
 function* push(on: Operations, node: number): Generator<void, void, number> {
   for (;;) {
+    on.keep(0)
     const top = yield on.read(TOP)
     on.store(TOP + node, top)
     if ((yield on.compareExchange(TOP, top, node)) === top) return
@@ -58,6 +59,7 @@ function* push(on: Operations, node: number): Generator<void, void, number> {
 
 function* pop(on: Operations, takeOrWait: boolean): Generator<void, number, number> {
   for (;;) {
+    on.keep(1)
     const top = yield on.read(TOP)
     if (top === 0) return 0
     const next = on.load(TOP + top)
@@ -131,6 +133,7 @@ export function lockedCounter(agents: number, rounds: number): Litmus {
     for (let i = 0; i < rounds; i++) {
       yield on.lock(1)
       on.store(2, on.load(2) + 1)
+      on.keep(i)
       yield on.unlock(1)
     }
   }

@@ -21,7 +21,7 @@ export async function attachKernel(tree: Tree, buffer: SharedArrayBuffer, design
   const chosen = design ?? designs[words[Global.designId] as number]
   if (arch === undefined || chosen === undefined)
     throw new Error('the buffer holds no machine that was booted, or its design must be given')
-  bindArch(arch)
+  bindArch(arch, words[Global.geometryId] as number)
   ;(bindDesign as (design: Stepped<unknown> | unknown) => unknown)(chosen)
   return bindMachine(tree, {
     buffer,

@@ -38,6 +38,7 @@ export function bindMachine(
 ): Machine {
   tree.heap.bindHeap(options.buffer)
   tree.announce.bindAreas(options.perCpuAreas)
+  tree.announce.observe(null) // whoever watched the machine before
   return { tree, words: tree.heap.words, cpus: options.cpus, areas: options.perCpuAreas, interrupt: options.interrupt ?? null }
 }
 

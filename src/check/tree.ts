@@ -20,6 +20,8 @@ export interface Tree {
   readonly built: BuiltKernel
   /** The stepped machine: rows of announced operations. */
   readonly announce: typeof import('../compile/stepped/announce.ts')
+  /** Hashes of the frames that stopped. */
+  readonly frameHash: typeof import('../compile/stepped/frame-hash.ts')
   readonly heap: typeof import('../kernel/machine/heap.ts')
   readonly percpu: typeof import('../kernel/machine/percpu.ts')
   readonly instructions: Instructions
@@ -39,6 +41,7 @@ export async function openTree(outDir?: string): Promise<Tree> {
   return {
     built,
     announce: (await from('machine/announce.ts')) as Tree['announce'],
+    frameHash: (await from('machine/frame-hash.ts')) as Tree['frameHash'],
     heap: (await from('machine/heap.ts')) as Tree['heap'],
     percpu: (await from('machine/percpu.ts')) as Tree['percpu'],
     instructions: (await from('machine/instructions.ts')) as Instructions,

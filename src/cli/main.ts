@@ -1,11 +1,17 @@
 #!/usr/bin/env node
 // The command line: finds the command, reads its options, turns errors into one sentence and an exit code.
 import { readFileSync } from 'node:fs'
+import { availableParallelism } from 'node:os'
 import { cac } from 'cac'
 import { MachineOptionError } from '../machine/shape.ts'
+import { ScenarioError } from '../scenario/scenario.ts'
 import { TraceError } from '../trace/errors.ts'
+import { ablateCommand, ablateOptions } from './ablate-command.ts'
+import { checkCommand } from './check-command.ts'
+import { checkOptions } from './check-options.ts'
+import type { RawOptions } from './option-values.ts'
 import { runCommand } from './run-command.ts'
-import { type RawOptions, runOptions } from './run-options.ts'
+import { runOptions } from './run-options.ts'
 import { surviveClosedPipes } from './terminal.ts'
 import { Exit, suggestion, UsageError } from './usage-error.ts'
 
@@ -14,6 +20,10 @@ const EXAMPLES = [
   'run examples/recordings/threads.tracepoints.perf-script.gz',
   'run examples/recordings/redis.tracepoints.perf-script.gz --design vma-lock --arch x86_64 --cpus 1',
   'run examples/recordings/gcc.strace --touch all --page-map round --json',
+  'check --list',
+  'check fault-vs-munmap --design vma-lock --arch x86_64',
+  'ablate --site pagetable/pte-offset-map.ts:45',
+  'check two-deferred-fragments --arch powerpc64-hash-64k --freeing pte-free-defer-one-head',
 ]
 
 const cli = cac('gracewalk')
@@ -29,6 +39,51 @@ cli
   .option('--no-verify', 'do not compare the outcome with the sequential model')
   .option('--json', 'print one JSON object')
   .action((file: string, options: RawOptions) => runCommand(String(file), runOptions(options), version))
+cli
+  .command(
+    'check [...scenarios]',
+    'Explore scenarios over every interleaving: proved, not proved, or a counterexample (all of them if none is named)',
+  )
+  .option('--list', 'list the scenarios, their questions and their broken variants')
+  .option('--design <names>', 'locking designs, with commas, or all (by default those that the scenario asks about)')
+  .option('--arch <names>', 'architectures, with commas, or all')
+  .option('--freeing <names>', 'policies of freeing page tables, with commas, or all')
+  .option('--no-variants', 'leave the broken variants out of the matrix')
+  .option(
+    '--mode <how>',
+    'check (few preemptions first, then all: the default), states (equal states merged), bounded, exhaustive (every trace), random or pct',
+  )
+  .option('--preemptions <n>', 'preemptions up to which violations are looked for first; 2 if not given')
+  .option('--jobs <n>', 'Workers; as many as there are cores if not given')
+  .option('--time <time>', 'what one scenario in one combination may take, such as 20, 20s or 5m; 60s if not given')
+  .option('--states <n>', 'states that may be remembered')
+  .option('--seed <n>', 'for random and pct')
+  .option('--file <file>', 'a TypeScript or JavaScript file that exports scenarios of your own')
+  .option('--save <file>', 'write the violation of a single check to a replay file')
+  .option('--replay <file>', 'run what a replay file holds, or say where the code has changed')
+  .option('--wide', 'columns as wide as they need to be')
+  .option('--all', 'show every step of a counterexample')
+  .option('--json', 'print one JSON object')
+  .action((scenarios: string[], options: RawOptions) =>
+    checkCommand(scenarios.map(String), checkOptions(options, availableParallelism()), version),
+  )
+cli
+  .command('ablate [...scenarios]', 'Change one synchronising site of the kernel at a time and see which scenarios notice')
+  .option('--site <place>', 'FILE:LINE, a file, or a site as --list names it; all sites if not given')
+  .option(
+    '--operator <names>',
+    'kinds of change, with commas: lock, rcu, irq, recheck, flush, ipi, wait, wake, exclusion, publish, atomicity, ordering',
+  )
+  .option('--list', 'list the sites')
+  .option('--jobs <n>', 'Workers; as many as there are cores if not given')
+  .option('--time <time>', 'what the check of one scenario may take; 10s if not given')
+  .option('--site-time <time>', 'what all checks of one site may take; 60s if not given')
+  .option('--preemptions <n>', 'preemptions up to which violations are looked for first; 2 if not given')
+  .option('--markdown <file>', 'write the page docs/ablation.md')
+  .option('--json', 'print one JSON object')
+  .action((scenarios: string[], options: RawOptions) =>
+    ablateCommand(scenarios.map(String), ablateOptions(options, availableParallelism()), version),
+  )
 for (const example of EXAMPLES) cli.example(`  $ gracewalk ${example}`)
 cli.help((sections) => sections.filter(({ title }) => !title?.startsWith('For more info')))
 cli.version(version)
@@ -73,7 +128,7 @@ async function main(): Promise<number> {
 function explain(error: unknown): number {
   if (!(error instanceof Error)) throw error
   const usage =
-    error instanceof UsageError || error instanceof TraceError || error instanceof MachineOptionError || error.name === 'CACError'
+    [UsageError, TraceError, MachineOptionError, ScenarioError].some((kind) => error instanceof kind) || error.name === 'CACError'
   process.stderr.write(`gracewalk: ${usage ? error.message : (error.stack ?? error.message)}\n`)
   return usage ? Exit.usage : Exit.failed
 }

@@ -3,7 +3,8 @@ import { architectures } from '../kernel/arch/architectures.ts'
 import { designs } from '../kernel/design/designs.ts'
 import { parseTouchPolicy, type TouchPolicy } from '../workload/program/touches.ts'
 import type { PageMap } from '../workload/replay/addresses.ts'
-import { suggestion, UsageError } from './usage-error.ts'
+import { names, one, type RawOptions, text, wholeNumber } from './option-values.ts'
+import { UsageError } from './usage-error.ts'
 
 /** What `gracewalk run` is to do. */
 export interface RunOptions {
@@ -20,9 +21,6 @@ export interface RunOptions {
   readonly json: boolean
   readonly verify: boolean
 }
-
-/** Options as cac gives them. */
-export type RawOptions = Readonly<Record<string, unknown>>
 
 /** Reads the options. Throws UsageError with one sentence. */
 export function runOptions(raw: RawOptions): RunOptions {
@@ -45,46 +43,6 @@ export function runOptions(raw: RawOptions): RunOptions {
     json: raw.json === true,
     verify: raw.verify !== false,
   }
-}
-
-function flag(name: string): string {
-  return `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`
-}
-
-function text(raw: RawOptions, name: string): string | undefined {
-  const value = raw[name]
-  if (value === undefined) return undefined
-  // Given several times: the lists are joined.
-  return Array.isArray(value) ? value.join(',') : String(value)
-}
-
-function wholeNumber(raw: RawOptions, name: string, usual: number, least: number, most: number): number {
-  const given = text(raw, name)
-  if (given === undefined) return usual
-  const value = Number(given)
-  if (given.trim() === '' || !Number.isInteger(value) || value < least || value > most) {
-    throw new UsageError(`${flag(name)} must be a whole number from ${least} to ${most}, not '${given}'`)
-  }
-  return value
-}
-
-function names(raw: RawOptions, name: string, known: readonly string[]): readonly string[] {
-  const given = text(raw, name)
-  if (given === undefined || given === 'all') return known
-  const wanted = given.split(',').map((part) => part.trim())
-  if (wanted.includes('all')) return known
-  for (const part of wanted) {
-    if (!known.includes(part)) throw new UsageError(`unknown ${name} '${part}'${suggestion(part, [...known, 'all'])}`)
-  }
-  return [...new Set(wanted)]
-}
-
-function one<T extends string>(raw: RawOptions, name: string, known: readonly T[], usual: T): T {
-  const given = text(raw, name)
-  if (given === undefined) return usual
-  const found = known.find((value) => value === given)
-  if (found === undefined) throw new UsageError(`${flag(name)} must be ${known.join(' or ')}, not '${given}'`)
-  return found
 }
 
 function touchPolicy(raw: RawOptions): TouchPolicy | undefined {

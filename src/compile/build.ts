@@ -14,7 +14,7 @@ import { parseSource, resolveSpecifier, SourceRefused } from './source.ts'
 import { type SteppedCode, stepModule } from './step.ts'
 
 /** The stepped machine's own modules, put into `machine/` (from src/compile/stepped). */
-const STEPPED_MODULES = ['announce', 'annotations', 'instructions', 'ops']
+const STEPPED_MODULES = ['announce', 'annotations', 'frame-hash', 'instructions', 'ops']
 
 /** Every TypeScript file below `dir`, relative to it, sorted, with forward slashes. */
 export function kernelFiles(dir: string): string[] {
@@ -49,6 +49,7 @@ export async function buildStepped(srcDir: string, outDir: string, options: Buil
 
   rmSync(outDir, { recursive: true, force: true })
   const sites: Site[] = []
+  const calls = new Set<number>()
   for (const [path, module] of modules) {
     if (isReplaced(path)) continue
     const target = join(outDir, path.replace(/\.ts$/, '.js'))
@@ -58,6 +59,10 @@ export async function buildStepped(srcDir: string, outDir: string, options: Buil
       mapSource: relative(dirname(target), join(srcDir, path)).split(sep).join('/'),
     })
     sites.push(...stepped.sites)
+    for (const number of stepped.calls) {
+      if (calls.has(number)) throw new Error(`two calls of the kernel have the number ${number}, the second one in ${path}`)
+      calls.add(number)
+    }
     write(target, stepped)
   }
   const steppedDir = join(srcDir, '..', 'compile', 'stepped')

@@ -8,6 +8,8 @@ export interface Site {
   readonly column: number
   readonly function: string
   readonly instruction: string
+  /** A `cmpxchg` that does nothing but wait and try again where it fails (waiting-try.ts). */
+  readonly waits?: true
 }
 
 /** What stands for place 0. */
@@ -18,10 +20,10 @@ export function formatSite(site: Site): string {
   return site.file === '' ? site.function : `${site.function} ${site.file}:${site.line}`
 }
 
-/** The table as it is stored: names once, five numbers per place. */
+/** The table as it is stored: names once, five numbers per place, a sixth (1) where it waits. */
 export interface PackedSites {
   readonly names: readonly string[]
-  readonly sites: readonly (readonly [file: number, line: number, column: number, fn: number, instruction: number])[]
+  readonly sites: readonly (readonly [file: number, line: number, column: number, fn: number, instruction: number, waits?: 1])[]
 }
 
 /** Packs a table for storage. */
@@ -36,16 +38,21 @@ export function packSites(sites: readonly Site[]): PackedSites {
     }
     return at
   }
-  return { sites: sites.map((s) => [number(s.file), s.line, s.column, number(s.function), number(s.instruction)]), names }
+  const pack = (s: Site): PackedSites['sites'][number] => {
+    const five = [number(s.file), s.line, s.column, number(s.function), number(s.instruction)] as const
+    return s.waits === true ? [...five, 1] : five
+  }
+  return { sites: sites.map(pack), names }
 }
 
 /** Undoes `packSites`. */
 export function unpackSites({ names, sites }: PackedSites): Site[] {
-  return sites.map(([file, line, column, fn, instruction]) => ({
+  return sites.map(([file, line, column, fn, instruction, waits]) => ({
     file: names[file] as string,
     line,
     column,
     function: names[fn] as string,
     instruction: names[instruction] as string,
+    ...(waits === 1 ? { waits: true } : {}),
   }))
 }

@@ -1,8 +1,9 @@
 // The kernel's entries in one place: what an executor calls. Every one takes and returns 32-bit integers.
-export { beginAccess, endAccess } from './fault/user-access.ts'
+export { beginAccess, endAccess, userLoad, userStore } from './fault/user-access.ts'
 export { fileOpen, iput, putFile } from './memory/file.ts'
 export { inodeCreate } from './memory/inode.ts'
 export { mmDrop } from './memory/mm.ts'
+export { sysSmaps } from './proc/smaps.ts'
 export { rcuBarrier } from './softirq.ts'
 export { sysBrk } from './syscall/brk.ts'
 export { enterKernel, exitKernel } from './syscall/entry.ts'

@@ -1,6 +1,7 @@
 // Callbacks whose grace period is over, by the number that was given to `call_rcu`. A CPU runs its own when it leaves the
 // kernel and has collected enough of them, or when somebody waits for them.
 
+import { mightSleep, rcuInvoked } from './machine/annotations.ts'
 import { Mode, setContext } from './machine/entry.ts'
 import { Global } from './machine/globals.ts'
 import { load, perCpu, relax, store, thisCpu } from './machine/instructions.ts'
@@ -8,6 +9,7 @@ import { Cpu } from './machine/percpu.ts'
 import { Cache, kmemCacheFree } from './memory/slab.ts'
 import { tableBatchFreeRcu } from './pagetable/mmu-gather.ts'
 import { tablePageFreeRcu, tableSlabFreeRcu } from './pagetable/pte-free-defer.ts'
+import { fragmentFreeRcu, incrementsFreeRcu } from './pagetable/pte-free-defer-drafts.ts'
 import { Level } from './pagetable/table-alloc.ts'
 import { RCU_BATCH, RcuHead, rcuAdvance } from './sync/rcu.ts'
 import { RcuFunc } from './sync/rcu-func.ts'
@@ -19,6 +21,8 @@ function invoke(head: number, func: number): void {
   else if (func === RcuFunc.tableBatch) tableBatchFreeRcu(head)
   else if (func === RcuFunc.vma) kmemCacheFree(Cache.vma, head - Vma.rcuHead)
   else if (func === RcuFunc.tablePage) tablePageFreeRcu(head)
+  else if (func === RcuFunc.tableFragment) fragmentFreeRcu(head)
+  else if (func === RcuFunc.tableIncrements) incrementsFreeRcu(head)
   else tableSlabFreeRcu(head, func - RcuFunc.tablePmd + Level.pmd)
 }
 
@@ -28,7 +32,9 @@ function rcuDoBatch(chain: number): number {
   let head = chain
   while (head !== 0) {
     const next = load(head + RcuHead.next)
-    invoke(head, load(head + RcuHead.func))
+    const func = load(head + RcuHead.func)
+    rcuInvoked(head)
+    invoke(head, func)
     head = next
     count++
   }
@@ -45,6 +51,7 @@ export function rcuSoftirq(): void {
 
 /** rcu_barrier for the executing CPU: when it returns, every callback that this CPU had queued has run. May sleep. */
 export function rcuBarrier(): void {
+  mightSleep()
   while (load(thisCpu() + Cpu.rcuCallbacks) > 0) {
     if (rcuDoBatch(rcuAdvance()) === 0) {
       setContext(Mode.kernel)

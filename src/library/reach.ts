@@ -8,10 +8,11 @@
 // The data must be loaded before `tlbStale`. x86 keeps loads in order. On anything else, and where the processor cannot be
 // known (browsers), a sequentially consistent store to a word of the thread's own stands between them: a load is not
 // reordered with a later store-release, nor that with a later load-acquire (arm64: ldr, stlr, ldar).
+import { TLB_MASK } from '../kernel/arch/arch.ts'
 import { pageFromReal, WINDOW_PAGES, WINDOW_SHIFT } from '../kernel/arch/windows.ts'
 import { beginAccess, endAccess } from '../kernel/kernel.ts'
 import { readOnce } from '../kernel/machine/instructions.ts'
-import { Cpu, TLB_ENTRIES, TLB_ENTRY_WORDS } from '../kernel/machine/percpu.ts'
+import { Cpu, TLB_ENTRY_WORDS } from '../kernel/machine/percpu.ts'
 import { Access, TlbEntry } from '../kernel/pagetable/tlb.ts'
 import { faultError, hex, MachineError, SegmentationFault } from './errors.ts'
 import { run, type Seat } from './seat.ts'
@@ -66,7 +67,7 @@ export class Reach {
     // Also false for what is not a number.
     if (!(offset >= 0 && offset < this.#windowBytes)) return -1
     const page = this.#windowPage + ((offset * this.#pagesPerByte) | 0)
-    const entry = this.#tlb + (page & (TLB_ENTRIES - 1)) * TLB_ENTRY_WORDS
+    const entry = this.#tlb + (page & TLB_MASK) * TLB_ENTRY_WORDS
     const at = offset & this.#pageMask
     const words = this.words
     if (words[entry + TlbEntry.read] !== page + 1 || at > this.pageBytes - size || this.seat.running !== this.mm) return -1

@@ -1,7 +1,7 @@
 // Boot: lays a machine out in a buffer (once), and binds a thread to it (every CPU). The layout, in words: globals, a
 // per-CPU area for each CPU, tables of the size of the machine, the struct pages, the frames.
 
-import { bindArch } from '../kernel/arch/arch.ts'
+import { bindArch, GeometryId, geometryOf } from '../kernel/arch/arch.ts'
 import { architectures } from '../kernel/arch/architectures.ts'
 import { bindDesign, type Design } from '../kernel/design/design.ts'
 import { Global } from '../kernel/machine/globals.ts'
@@ -30,6 +30,10 @@ export interface MachineShape {
   readonly cpus: number
   /** Index into `architectures`. */
   readonly arch: number
+  /** Which of its geometries: a value of `GeometryId`. */
+  readonly geometry: number
+  /** How page tables are freed: a value of `Freeing`. */
+  readonly freeing: number
   /** Index into the designs, or -1 for one of the user's own. */
   readonly design: number
   /** Frames of memory. */
@@ -49,8 +53,8 @@ export interface MachineShape {
 }
 
 /** Buckets of the page cache's table: a power of two, about as many as there are frames, so that chains stay short. */
-function cacheBuckets(frames: number): number {
-  return 1 << Math.max(6, 31 - Math.clz32(frames))
+function cacheBuckets(frames: number, geometry: number): number {
+  return geometry === GeometryId.small ? 16 : 1 << Math.max(6, 31 - Math.clz32(frames))
 }
 
 function align(words: number, to: number): number {
@@ -62,18 +66,20 @@ function layout(shape: MachineShape): {
   snapshots: number
   srcu: number
   buckets: number
+  orders: number
   pages: number
   frames: number
   total: number
 } {
-  const pageWords = 1 << (architectures[shape.arch]!.pageShift - 2)
+  const pageWords = 1 << (geometryOf(architectures[shape.arch]!, shape.geometry).pageShift - 2)
   const areas = align(Global.size + 64, 64)
   const snapshots = areas + shape.cpus * CPU_STRIDE
   const srcu = snapshots + align(shape.cpus, 16)
   const buckets = srcu + align(shape.cpus * SRCU_CPU_WORDS, 16)
-  const pages = align(buckets + pageCacheWords(cacheBuckets(shape.frames)), 64)
-  const frames = align(pages + shape.frames * Page.size, Math.max(1024, pageWords))
-  return { areas, snapshots, srcu, buckets, pages, frames, total: frames + shape.frames * pageWords }
+  const orders = buckets + pageCacheWords(cacheBuckets(shape.frames, shape.geometry))
+  const pages = align(orders + shape.frames, 64)
+  const frames = align(pages + shape.frames * Page.size, Math.max(shape.geometry === GeometryId.small ? 64 : 1024, pageWords))
+  return { areas, snapshots, srcu, buckets, orders, pages, frames, total: frames + shape.frames * pageWords }
 }
 
 /** Bytes of the buffer that a machine of `shape` needs. */
@@ -90,6 +96,8 @@ export function boot(buffer: SharedArrayBuffer, shape: MachineShape, design: Des
   bindHeap(buffer, memory)
   store(Global.nrCpus, shape.cpus)
   store(Global.archId, shape.arch)
+  store(Global.geometryId, shape.geometry)
+  store(Global.freeingId, shape.freeing)
   store(Global.designId, shape.design)
   store(Global.perCpuAreas, at.areas)
   attach(buffer, 0, design, false, memory)
@@ -99,7 +107,8 @@ export function boot(buffer: SharedArrayBuffer, shape: MachineShape, design: Des
   store(Global.rcuSnapshots, at.snapshots)
   store(Global.srcuDomain + Srcu.counters, at.srcu)
   store(Global.pageCacheBuckets, at.buckets)
-  store(Global.pageCacheMask, cacheBuckets(shape.frames) - 1)
+  store(Global.pageCacheMask, cacheBuckets(shape.frames, shape.geometry) - 1)
+  store(Global.buddyOrders, at.orders)
   store(Global.pages, at.pages)
   store(Global.frames, at.frames)
   store(Global.nrFrames, shape.frames)
@@ -153,7 +162,7 @@ export function attach(
   memory: WasmMemory | undefined = undefined,
 ): void {
   bindHeap(buffer, memory)
-  bindArch(architectures[load(Global.archId)]!)
+  bindArch(architectures[load(Global.archId)]!, load(Global.geometryId))
   bindDesign(design)
   bindCpu(cpu, load(Global.perCpuAreas), interrupt, crowded)
 }

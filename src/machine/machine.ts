@@ -5,6 +5,7 @@ import { designs } from '../kernel/design/designs.ts'
 import { allocateHeap, type WasmMemory } from '../kernel/machine/heap.ts'
 import { attach, boot, type MachineShape, machineBytes } from './boot.ts'
 import { availableParallelism } from './cores.ts'
+import { fillLists, type Warmth } from './prefill.ts'
 import { type MachineOptions, machineShape } from './shape.ts'
 
 /** Everything another thread needs to become a CPU of a machine; survives `postMessage`. */
@@ -37,6 +38,15 @@ function wasmMemory(size: number): WasmMemory | undefined {
 /** Makes the calling thread CPU `cpu` of the machine. One machine is bound per thread at a time. */
 export function attachCpu(machine: MachineHandle, cpu: number): void {
   attach(machine.buffer, cpu, designOf(machine.shape), machine.shape.cpus > availableParallelism(), machine.memory)
+}
+
+/**
+ * Gives CPU `cpu` of the booted machine frames and objects on its own lists (see `Warmth`), so that it need not meet others in
+ * an allocator. No CPU may be running; the calling thread is `cpu` afterwards. Throws as `fillLists`.
+ */
+export function prefill(machine: MachineHandle, cpu: number, warmth: Warmth = {}): void {
+  attachCpu(machine, cpu)
+  fillLists(warmth)
 }
 
 function designOf(shape: MachineShape): Design {

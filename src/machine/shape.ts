@@ -1,20 +1,25 @@
 // From what a user says about a machine (names, bytes) to its shape in frames, windows and page numbers.
 
-import type { Arch } from '../kernel/arch/arch.ts'
+import { type Arch, type Geometry, GeometryId, geometryOf } from '../kernel/arch/arch.ts'
 import { architectures } from '../kernel/arch/architectures.ts'
 import type { Design } from '../kernel/design/design.ts'
 import { designs } from '../kernel/design/designs.ts'
+import { freeings } from '../kernel/pagetable/freeing.ts'
 import type { MachineShape } from './boot.ts'
 
 /** Options of a machine, all with defaults. */
 export interface MachineOptions {
   /** Architecture by name. Default `x86_64`. */
   readonly arch?: string
+  /** `real` sizes, or the architecture scaled down for the checker: `small`. Default `real`. */
+  readonly geometry?: 'real' | 'small'
+  /** How page tables are freed, by name (see `Freeing`). Default `rcu-batch`. */
+  readonly freeing?: string
   /** Locking design by name. Default `vma-lock`. */
   readonly design?: string
   /** CPUs: threads that may use the machine at the same time. Default 4, at most 1024. */
   readonly cpus?: number
-  /** Memory in bytes, all of it page frames. Default 64 MiB. */
+  /** Memory in bytes, all of it page frames. Default 64 MiB, or 256 small frames. */
   readonly memory?: number
   /** Real page numbers divided by 2^27 that the machine's windows show, ascending. Default: where Linux puts programs. */
   readonly windows?: readonly number[]
@@ -27,6 +32,10 @@ export interface MachineOptions {
   /** Count how long locks are waited for and held. Default false. */
   readonly lockStatistics?: boolean
 }
+
+/** Frames of a small machine, and the pages that it leaves for a stack above what mmap places. */
+const SMALL_FRAMES = 256
+const SMALL_STACK = 31
 
 /** Something that the caller said about a machine does not fit. */
 export class MachineOptionError extends Error {
@@ -48,13 +57,28 @@ export function designByName(name: string): Design {
   return design
 }
 
+/** The number (see `Freeing`) of the freeing policy called `name`. Throws `MachineOptionError` with the names that there are. */
+export function freeingByName(name: string): number {
+  const id = freeings.findIndex((freeing) => freeing.name === name)
+  if (id < 0)
+    throw new MachineOptionError(`unknown freeing policy '${name}': use one of ${freeings.map((freeing) => freeing.name).join(', ')}`)
+  return id
+}
+
+/** The number (see `GeometryId`) of the geometry called `name`. Throws `MachineOptionError` with the names that there are. */
+export function geometryByName(name: string): number {
+  const id = Object.keys(GeometryId).indexOf(name)
+  if (id < 0) throw new MachineOptionError(`unknown geometry '${name}': use one of ${Object.keys(GeometryId).join(', ')}`)
+  return id
+}
+
 /** Windows that `arch` needs to show all of user space. */
-export function userWindows(arch: Arch): number {
+export function userWindows(arch: Geometry): number {
   return Math.max(1, 2 ** (arch.userAddressBits - arch.pageShift - 27))
 }
 
 /** The windows in which Linux puts programs: the lowest, two thirds of the way up (position-independent programs), the highest. */
-export function defaultWindows(arch: Arch): readonly number[] {
+export function defaultWindows(arch: Geometry): readonly number[] {
   const all = userWindows(arch)
   if (all <= 15) return Array.from({ length: all }, (_, i) => i)
   const middle = Math.floor((all * 2) / 3)
@@ -73,24 +97,29 @@ function wholeNumber(name: string, value: number, least: number, most: number): 
 export function machineShape(options: MachineOptions = {}): MachineShape {
   const arch = archByName(options.arch ?? 'x86_64')
   const design = designByName(options.design ?? 'vma-lock')
-  const pageBytes = 2 ** arch.pageShift
-  const windows = options.windows ?? defaultWindows(arch)
+  const geometry = geometryByName(options.geometry ?? 'real')
+  const sizes = geometryOf(arch, geometry)
+  const small = geometry === GeometryId.small
+  const pageBytes = 2 ** sizes.pageShift
+  const windows = options.windows ?? defaultWindows(sizes)
   if (windows.length < 1 || windows.length > 15) throw new MachineOptionError(`windows must be 1 to 15 numbers, not ${windows.length}`)
   for (let i = 0; i < windows.length; i++) {
-    wholeNumber('a window', windows[i]!, i === 0 ? 0 : windows[i - 1]! + 1, userWindows(arch) - 1)
+    wholeNumber('a window', windows[i]!, i === 0 ? 0 : windows[i - 1]! + 1, userWindows(sizes) - 1)
   }
-  const taskSize = windows.length * 2 ** 27 - 1
-  const memory = wholeNumber('memory', options.memory ?? 64 * 2 ** 20, 64 * pageBytes, 6 * 2 ** 30)
+  const taskSize = Math.min(windows.length * 2 ** 27, 2 ** (sizes.userAddressBits - sizes.pageShift)) - 1
+  const memory = wholeNumber('memory', options.memory ?? (small ? SMALL_FRAMES * pageBytes : 64 * 2 ** 20), 64 * pageBytes, 6 * 2 ** 30)
   return {
     cpus: wholeNumber('cpus', options.cpus ?? 4, 1, 1024),
     arch: architectures.indexOf(arch),
+    geometry,
+    freeing: freeingByName(options.freeing ?? 'rcu-batch'),
     design: designs.indexOf(design),
     frames: Math.floor(memory / pageBytes),
     windows,
-    // Linux leaves 128 MiB for the stack above what mmap places.
-    mmapBase: taskSize - (128 * 2 ** 20) / pageBytes,
+    // Linux leaves 128 MiB for the stack above what mmap places, and the first 64 KiB to nobody.
+    mmapBase: taskSize - (small ? SMALL_STACK : (128 * 2 ** 20) / pageBytes),
     taskSize,
-    mmapMinPage: Math.max(1, 65536 / pageBytes),
+    mmapMinPage: small ? 1 : Math.max(1, 65536 / pageBytes),
     maxMapCount: wholeNumber('maxMapCount', options.maxMapCount ?? 65530, 1, 2 ** 30),
     diskLatency: wholeNumber('diskLatency', options.diskLatency ?? 0, 0, 10_000_000),
     poison: options.poison ?? false,

@@ -6,6 +6,7 @@ import { Cpu, MAX_SLAB_CACHES } from '../../src/kernel/machine/percpu.ts'
 import { getMmCounter, Mm, Rss } from '../../src/kernel/memory/mm.ts'
 import { Cache, slabObjectsInUse } from '../../src/kernel/memory/slab.ts'
 import { bootMachine } from '../../src/machine/machine.ts'
+import type { MachineOptions } from '../../src/machine/shape.ts'
 
 export type Kernel = Stepped<typeof import('../../src/kernel/kernel.ts')>
 
@@ -21,9 +22,15 @@ export interface WholeMachine {
 }
 
 /** Boots a machine of few frames, poisoned, and binds `tree` to it. */
-export async function wholeMachine(tree: Tree, arch: string, design: string, cpus: number): Promise<WholeMachine> {
-  const memory = FRAMES * (arch.includes('64k') ? 65536 : 4096)
-  const { buffer } = bootMachine({ arch, design, cpus, memory, poison: true })
+export async function wholeMachine(
+  tree: Tree,
+  arch: string,
+  design: string,
+  cpus: number,
+  more: Pick<MachineOptions, 'geometry' | 'freeing'> = {},
+): Promise<WholeMachine> {
+  const memory = more.geometry === 'small' ? {} : { memory: FRAMES * (arch.includes('64k') ? 65536 : 4096) }
+  const { buffer } = bootMachine({ arch, design, cpus, poison: true, ...memory, ...more })
   const machine = await attachKernel(tree, buffer)
   return { machine, kernel: await tree.module('kernel.ts'), cpus, frames: accounted(cpus) }
 }

@@ -39,13 +39,13 @@ describe('the stepped machine', () => {
     }
   })
 
-  it('has the same tree of files as the source, and its own two', () => {
+  it('has the same tree of files as the source, and its own three', () => {
     const built = new URL('.', tree.built.url)
     const files = readdirSync(built, { recursive: true })
       .map(String)
       .filter((file) => file.endsWith('.js'))
       .map((file) => file.replace(/\.js$/, '.ts'))
     const expected = kernelFiles(new URL('../../src/kernel', import.meta.url).pathname)
-    expect(files.sort()).toEqual([...expected, 'machine/announce.ts', 'machine/ops.ts'].sort())
+    expect(files.sort()).toEqual([...expected, 'machine/announce.ts', 'machine/frame-hash.ts', 'machine/ops.ts'].sort())
   })
 })

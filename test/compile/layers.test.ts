@@ -19,7 +19,7 @@ const HOUSE = [
   ['threads', 'check', 'simulate'],
   ['scenario', 'workload', 'library'],
   ['report'],
-  ['cli', 'index.ts'],
+  ['cli', 'index.ts', 'check.ts'],
 ]
 const LEAVES = ['trace', 'oracle']
 const ROOMS = ['machine', 'arch', 'sync', 'memory', 'pagetable', 'vma', 'softirq.ts', 'fault', 'design', 'syscall', 'khugepaged', 'proc']

@@ -1,4 +1,5 @@
 // The transformation on small pieces of source: what becomes of the text, and that it means the same.
+import { readFileSync } from 'node:fs'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { openTree, roundRobinScheduler, run, type Task, type Tree } from '../../src/check/index.ts'
 import { readBuiltKernel, stepSource } from '../../src/compile/build.ts'
@@ -24,6 +25,15 @@ function compile(
   return code.slice(code.indexOf('\n') + 1)
 }
 
+/** The same without what hashes frames: of each hash only the place is left, of calls nothing. */
+function plainly(body: string, imports?: string): string {
+  return compile(body, imports)
+    .replaceAll(/ let \$0 = [^;]*;/g, '')
+    .replace(/\n?\$compiled\(.*\)$/, '')
+    .replaceAll(/\$keep\d\(\$0, \$1, (-?\d+)[^()]*\)/g, (_, place: string) => (Math.abs(Number(place)) > 1000 ? '' : place))
+    .replaceAll(/, \)/g, ')')
+}
+
 describe('text', () => {
   it.each([
     [
@@ -39,7 +49,7 @@ describe('text', () => {
     [
       'steps inside steps',
       'function f(p: number): void {\n  writeOnce(readOnce(p), readOnce(p + 1))\n}',
-      'function* f(p) {\n  yield writeOnce((yield readOnce(p, 1)), (yield readOnce(p + 1, 2)), 3)\n}',
+      'function* f(p) {\n  yield writeOnce(($t0 = (yield readOnce(p, 1))), (yield readOnce(p + 1, 2)), 3)\n}',
     ],
     [
       'what is no step only gets its place',
@@ -68,7 +78,7 @@ describe('text', () => {
       '\n\n\n\nexport const t = Object.freeze({ a: 1 })\nfunction f(p) {\n  const q = load(p, 1)\n  return q\n}',
     ],
   ])('%s', (_name, from, to) => {
-    expect(compile(from)).toBe(to)
+    expect(plainly(from)).toBe(to)
   })
 
   it('keeps every line where it was and says file, line, column and function of each place', () => {
@@ -79,18 +89,72 @@ describe('text', () => {
       { file: 'sync/snippet.ts', line: 4, column: 13, function: 'f', instruction: 'readOnce' },
       { file: 'sync/snippet.ts', line: 5, column: 20, function: 'f', instruction: 'cmpxchg' },
     ])
-    expect(code).toContain('readOnce(p, 100)')
+    expect(code).toContain('readOnce(p, $keep1($0, $1, 100, p))')
     expect(JSON.parse(map)).toMatchObject({ version: 3, sources: ['sync/snippet.ts'] })
   })
 
   it('makes every function of a design a generator, and every call through it', () => {
     const imports = "import { type Design, design } from '../design/design.ts'"
-    const code = compile(
+    const code = plainly(
       'function nothing(vma: number): void {}\nexport const mine = Object.freeze({ name: "mine", vmaInit: nothing }) as unknown as Design\nexport function use(vma: number): void {\n  design.vmaInit(vma)\n}',
       imports,
     )
     expect(code).toContain('function* nothing(vma)')
     expect(code).toContain('yield* design.vmaInit(vma)')
+  })
+
+  it('hashes the locals that are still needed where a frame stops, and the values that wait', () => {
+    const code = compile(
+      'function g(x: number): number {\n  return readOnce(x)\n}\nexport function f(p: number, q: number): number {\n  const a = g(q)\n  const cpu = thisCpu()\n  let i = 0\n  while (i < a) i += g(p)\n  return load(p) + g(cpu + i)\n}',
+    ).replaceAll(/-?\d{4,}/g, 'N')
+    expect(code).toContain('return (yield readOnce(x, $keep0($0, $1, 1)))')
+    expect(code).toContain('const a = (yield* g(q, $keep1($0, $1, N, p)))')
+    expect(code).toContain('while (i < a) i += (yield* g(p, $keep3($0, $1, N, a, i, p)))')
+    expect(code).toContain('return ($t0 = load(p, 2)) + (yield* g(cpu + i, $keep1($0, $1, N, $t0)))')
+    expect(code).toContain('$compiled(g, f)')
+  })
+
+  it('marks loops that wait, and the ways out of them', () => {
+    const imports = "import { readOnce, relax } from '../machine/instructions.ts'"
+    const code = plainly(
+      'function f(p: number): number {\n  outer: for (;;) {\n    for (let i = 0; ; i++) {\n      if (readOnce(p) === i) return i\n      if (i === 9) continue outer\n      relax()\n    }\n  }\n}\nfunction g(p: number): void {\n  while (readOnce(p) === 0) relax()\n}',
+      imports,
+    )
+    expect(code).toContain('    { $spinBegins(0); for (let i = 0; ; i++) {')
+    expect(code).toContain('return $spinEnds(i)')
+    expect(code).toContain('if (i === 9) { $spinEnds(0); continue outer }')
+    expect(code).toContain('  { $spinBegins(1); while ((yield readOnce(p, 3)) === 0) yield relax(4); $spinEnds(0) }')
+  })
+
+  it('knows an attempt to lock that does nothing but wait, by its shape', () => {
+    const spinlock = readFileSync(new URL('../../src/kernel/sync/spinlock.ts', import.meta.url), 'utf8')
+    const waiting = (text: string): string[] =>
+      stepSource('sync/spinlock.ts', text, kernel, 1)
+        .sites.filter((site) => site.waits)
+        .map((site) => site.function)
+    expect(waiting(spinlock)).toEqual(['spinLock'])
+    for (const [from, to] of [
+      ['while (readOnce(lock) !== 0) relax()', 'while (readOnce(lock) === 1) relax()'],
+      ['while (cmpxchg(lock, 0, 1) !== 0)', 'while (cmpxchg(lock, 0, 2) !== 0)'],
+      ['if (cmpxchg(lock, 0, 1) !== 0) spinLockSlow(lock)', 'if (cmpxchg(lock, 0, 1) !== 0) lockAcquired(lock, 0)'],
+      ['while (readOnce(lock) !== 0) relax()', 'writeOnce(lock + 1, 1)'],
+    ] as const) {
+      expect(spinlock).toContain(from)
+      expect(waiting(spinlock.replace(from, to).replace('smpStoreRelease }', 'smpStoreRelease, writeOnce }'))).toEqual([])
+    }
+  })
+
+  it('refuses what it could not tell the state of', () => {
+    const refuse = (body: string): unknown => compile(body, "import { readOnce, relax } from '../machine/instructions.ts'")
+    expect(() => refuse('function f(): void {\n  relax()\n}')).toThrow(/snippet\.ts:3:3: relax outside a loop/)
+    expect(() => refuse('function f(p: number): void {\n  if (readOnce(p) > 0) {\n    const p = 1\n    readOnce(p)\n  }\n}')).toThrow(
+      /snippet\.ts:4:11: local 'p' hides another local/,
+    )
+    expect(() =>
+      refuse(
+        'function g(x: number): number {\n  return x\n}\nfunction f(p: number): void {\n  let x = p\n  x += g((x = 1)) + readOnce(p)\n}',
+      ),
+    ).toThrow(/assigned again while it waits/)
   })
 
   it('refuses what it does not know, with file, line and column', () => {

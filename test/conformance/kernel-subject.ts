@@ -1,4 +1,5 @@
-// The memory manager itself as a subject: one CPU, natively or stepped, under any design and architecture.
+// The memory manager itself as a subject: one CPU, natively or stepped, under any design, architecture, geometry and freeing
+// policy.
 
 import {
   addressOf,
@@ -13,6 +14,7 @@ import {
   prepareMunmap,
   toResult,
 } from '../../src/abi/system-calls.ts'
+import { geometryOf } from '../../src/kernel/arch/arch.ts'
 import { Global } from '../../src/kernel/machine/globals.ts'
 import { load, readOnce, store } from '../../src/kernel/machine/instructions.ts'
 import { fileInode } from '../../src/kernel/memory/file.ts'
@@ -23,11 +25,14 @@ import { findVma } from '../../src/kernel/vma/find-vma.ts'
 import { Vm, Vma } from '../../src/kernel/vma/vma.ts'
 import { attach, boot, machineBytes } from '../../src/machine/boot.ts'
 import type { MachineHandle } from '../../src/machine/machine.ts'
-import { archByName, designByName, machineShape } from '../../src/machine/shape.ts'
+import { archByName, designByName, type MachineOptions, machineShape } from '../../src/machine/shape.ts'
 import { type Answer, FILES, NULL, OBJECTS, type Operation, REGION, type RegionLine, type Subject } from '../linux/operation.ts'
 import { type Executor, type ExecutorFactory, fillPage, nativeExecutor } from './executor.ts'
 
 const { base, pages, brkPage } = REGION
+const LIST_PAGE = 2 ** REGION.pageShift
+/** The page of a small machine where the region begins. */
+const SMALL_BASE = 96
 const OUTSIDE = Vm.mayRead | Vm.dontExpand
 const FIXED = 1
 const CODE = { 1: ['SIGSEGV', 1], 2: ['SIGSEGV', 2], 4: ['SIGBUS', 2] } as const
@@ -38,20 +43,31 @@ export class KernelSubject implements Subject {
   readonly machine: MachineHandle
   readonly #factory: ExecutorFactory
   readonly #design: ReturnType<typeof designByName>
-  /** Lists speak of 4 KiB pages; on larger pages every address and length grows with the page. */
-  readonly #scale: number
+  /** Lists speak of 4 KiB pages; on others every address and length grows or shrinks with the page. */
+  readonly #pageBytes: number
+  /** Real address of the region. */
+  readonly #base: number
+  /** Offsets in a page as the machine has them, and what they were in the list. */
+  readonly #offsets = new Map([[0, 0]])
   #executor!: Executor
   #files: number[] = []
   #inodes = new Map<number, string>()
   #processes = new Map<number, number>()
 
-  constructor(design: string, arch = 'x86_64', factory: ExecutorFactory = nativeExecutor) {
+  constructor(
+    design: string,
+    arch = 'x86_64',
+    factory: ExecutorFactory = nativeExecutor,
+    options: Pick<MachineOptions, 'geometry' | 'freeing'> = {},
+  ) {
     this.#factory = factory
     this.#design = designByName(design)
-    this.#scale = 2 ** (archByName(arch).pageShift - REGION.pageShift)
-    const windows = arch === 'x86_64' ? [0, 255] : [0, 15]
-    const shape = machineShape({ arch, design, cpus: 1, memory: 1024 * this.#scale * 4096, windows, poison: true })
-    this.name = `${design} on ${arch}`
+    const small = options.geometry === 'small'
+    this.#pageBytes = 2 ** geometryOf(archByName(arch), small ? 1 : 0).pageShift
+    this.#base = small ? SMALL_BASE * this.#pageBytes : (base / LIST_PAGE) * this.#pageBytes
+    const windows = small ? [0] : arch === 'x86_64' ? [0, 255] : [0, 15]
+    const shape = machineShape({ arch, design, cpus: 1, memory: 1024 * this.#pageBytes, windows, poison: true, ...options })
+    this.name = [design, 'on', arch, ...Object.values(options)].join(' ')
     this.machine = { buffer: new SharedArrayBuffer(machineBytes(shape)), shape }
     this.#boot()
   }
@@ -62,10 +78,11 @@ export class KernelSubject implements Subject {
     this.#openFiles()
     const first = this.#executor.call('sysNewMm')
     this.#processes = new Map([[0, first]])
-    this.#reserve(first, load(Global.mmapMinPage), pageOf(base * this.#scale))
-    this.#reserve(first, pageOf(base * this.#scale) + pages, load(Global.taskSize))
-    store(first + Mm.startBrk, pageOf(base * this.#scale) + brkPage)
-    store(first + Mm.brk, pageOf(base * this.#scale) + brkPage)
+    const region = pageOf(this.#base)
+    this.#reserve(first, load(Global.mmapMinPage), region)
+    this.#reserve(first, region + pages, load(Global.taskSize))
+    store(first + Mm.startBrk, region + brkPage)
+    store(first + Mm.brk, region + brkPage)
     const answers = list.map((op) => this.#perform(op))
     this.#executor.call('sysSwitchMm', 0)
     for (const mm of this.#processes.values()) this.#executor.call('sysExit', mm)
@@ -124,23 +141,23 @@ export class KernelSubject implements Subject {
         const rights = FILES[op.file]
         const file = rights === undefined ? undefined : { file: this.#files[op.file] ?? 0, ...rights }
         return this.#call(
-          prepareMmap(mm, this.#absolute(op.address), op.length * this.#scale, op.prot, op.flags, file, op.offset * this.#scale),
+          prepareMmap(mm, this.#absolute(op.address), this.#bytes(op.length), op.prot, op.flags, file, this.#bytes(op.offset)),
           true,
         )
       }
       case 'munmap':
-        return this.#call(prepareMunmap(mm, this.#absolute(op.address), op.length * this.#scale))
+        return this.#call(prepareMunmap(mm, this.#absolute(op.address), this.#bytes(op.length)))
       case 'mprotect':
-        return this.#call(prepareMprotect(mm, this.#absolute(op.address), op.length * this.#scale, op.prot))
+        return this.#call(prepareMprotect(mm, this.#absolute(op.address), this.#bytes(op.length), op.prot))
       case 'madvise':
-        return this.#call(prepareMadvise(mm, this.#absolute(op.address), op.length * this.#scale, op.advice))
+        return this.#call(prepareMadvise(mm, this.#absolute(op.address), this.#bytes(op.length), op.advice))
       case 'mremap':
         return this.#call(
           prepareMremap(
             mm,
             this.#absolute(op.address),
-            op.oldLength * this.#scale,
-            op.newLength * this.#scale,
+            this.#bytes(op.oldLength),
+            this.#bytes(op.newLength),
             op.flags,
             this.#absolute(op.newAddress),
           ),
@@ -148,7 +165,7 @@ export class KernelSubject implements Subject {
         )
       case 'brk':
         this.#call(prepareBrk(mm, this.#absolute(op.address)))
-        return { result: (addressOf(load(mm + Mm.brk) - 1) + pageBytes() - load(mm + Mm.brkUnused)) / this.#scale - base }
+        return { result: this.#relative(addressOf(load(mm + Mm.brk) - 1) + pageBytes() - load(mm + Mm.brkUnused)) }
       case 'fork': {
         const child = this.#executor.call('sysFork', mm)
         if (child === 0) return { result: -12 }
@@ -164,7 +181,7 @@ export class KernelSubject implements Subject {
   #call(prepared: Prepared, address = false): Omit<Answer, 'maps'> {
     if (typeof prepared === 'number') return { result: prepared }
     const result = toResult(prepared, this.#executor.call(prepared.name, ...prepared.args))
-    return { result: address && result >= 0 ? result / this.#scale - base : result }
+    return { result: address && result >= 0 ? this.#relative(result) : result }
   }
 
   #access(op: Operation & { kind: 'read' | 'write' }, mm: number): Omit<Answer, 'maps'> {
@@ -184,7 +201,7 @@ export class KernelSubject implements Subject {
 
   #maps(mm: number): RegionLine[] {
     const lines: RegionLine[] = []
-    const first = pageOf(base * this.#scale)
+    const first = pageOf(this.#base)
     for (let vma = findVma(mm, first); vma !== 0 && load(vma + Vma.start) < first + pages; vma = findVma(mm, load(vma + Vma.end))) {
       const flags = load(vma + Vma.flags)
       const bit = (of: number, letter: string): string => ((flags & of) !== 0 ? letter : '-')
@@ -206,6 +223,20 @@ export class KernelSubject implements Subject {
   }
 
   #absolute(address: number): number {
-    return address === NULL ? 0 : (base + address) * this.#scale
+    return address === NULL ? 0 : this.#base + this.#bytes(address)
+  }
+
+  /** `count` bytes of a list as the machine has them: whole pages stay whole, the rest stays less than one and not nothing. */
+  #bytes(count: number): number {
+    const rest = count % LIST_PAGE
+    const scaled = rest === 0 ? 0 : Math.min(Math.max(Math.round((rest / LIST_PAGE) * this.#pageBytes), 1), this.#pageBytes - 1)
+    this.#offsets.set(scaled, rest)
+    return ((count - rest) / LIST_PAGE) * this.#pageBytes + scaled
+  }
+
+  /** The address of a list that `address` is. */
+  #relative(address: number): number {
+    const rest = address % this.#pageBytes
+    return ((address - rest - this.#base) / this.#pageBytes) * LIST_PAGE + (this.#offsets.get(rest) as number)
   }
 }

@@ -19,7 +19,8 @@ export const TREE = 3072
 /** Boots a machine with `frames` page frames and `cpus` CPUs, and binds this thread to it as CPU 0. Returns its memory. */
 export function bootMachine(frames: number, cpus = 1): SharedArrayBuffer {
   const snapshots = AREAS + cpus * CPU_STRIDE
-  const pages = (snapshots + cpus + 15) & ~15
+  const orders = snapshots + cpus
+  const pages = (orders + frames + 15) & ~15
   const first = (pages + frames * Page.size + PAGE_WORDS - 1) & -PAGE_WORDS
   const buffer = new SharedArrayBuffer((first + frames * PAGE_WORDS) * 4)
   bindHeap(buffer)
@@ -27,6 +28,7 @@ export function bootMachine(frames: number, cpus = 1): SharedArrayBuffer {
   store(Global.nrCpus, cpus)
   store(Global.perCpuAreas, AREAS)
   store(Global.rcuSnapshots, snapshots)
+  store(Global.buddyOrders, orders)
   store(Global.pages, pages)
   store(Global.frames, first)
   store(Global.nrFrames, frames)

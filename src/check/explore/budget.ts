@@ -4,15 +4,17 @@
 export interface Limits {
   readonly milliseconds?: number
   readonly executions?: number
+  /** States that may be remembered (12 bytes each, at most twice as much reserved), where states are merged. */
+  readonly states?: number
 }
 
 /** Asked after each execution with how many there were. Answers '' or why to stop. */
 export type Budget = (executions: number) => string
 
-/** The budget of `limits`. The clock starts now. */
-export function createBudget(limits: Limits): Budget {
+/** The budget of `limits`. The clock starts now, with so many milliseconds spent already. */
+export function createBudget(limits: Limits, spent = 0): Budget {
   const { executions: most = Number.POSITIVE_INFINITY, milliseconds = Number.POSITIVE_INFINITY } = limits
-  const end = performance.now() + milliseconds
+  const end = performance.now() + milliseconds - spent
   return (executions) => {
     if (executions >= most) return `the budget of ${most} executions is spent`
     // The clock is read every 16 executions: cheap for short ones, soon enough for long ones.

@@ -1,29 +1,33 @@
 // Exploration of a model in one of the modes, with a verdict that says no more than what was done.
-import { createBudget, type Limits } from './budget.ts'
-import { blockedAgents, enumerate } from './enumerate.ts'
-import { type Model, Status } from './model.ts'
-import { exploreOptimal, type Tally } from './optimal.ts'
+import { type Budget, createBudget, type Limits } from './budget.ts'
+import { enumerate } from './enumerate.ts'
+import type { Model } from './model.ts'
+import { exploreOptimal } from './optimal.ts'
+import { compress } from './path.ts'
+import { type Mode, type Phase, planPhases } from './plan.ts'
+import { createMeter, type Progress } from './progress.ts'
 import { explorePct, exploreRandom } from './random.ts'
-import { watchRuns } from './watched-run.ts'
+import { replay } from './replay.ts'
+import { type ExploreReport, type Findings, type PhaseResult, reportOn } from './report.ts'
+import { DEFAULT_STATES, exploreStates, type StateResult } from './states.ts'
+import { startWorkers } from './states-jobs.ts'
+import { createSharing, type Sharing } from './states-sharing.ts'
+import type { ModelSource } from './states-worker.ts'
+import type { Trace } from './trace.ts'
 
-/** `[agent, times, agent, times, …]`: who ran how many steps in a row. Small, and replays. */
-export type Path = readonly number[]
-
-/**
- * `proved`: every interleaving (of this program, under sequential consistency) was covered and none is wrong · `bounded`:
- * none with up to `preemptions` preemptions is wrong · `stopped`: a budget or bound ended the search, nothing is proved ·
- * `violation`: `path` leads to `failure`.
- */
-export type Verdict = 'proved' | 'bounded' | 'stopped' | 'violation'
+export { compress, type Path } from './path.ts'
+export { PathMismatch, replay } from './replay.ts'
+export type { ExploreReport, Verdict } from './report.ts'
 
 /** How to explore. */
 export interface ExploreOptions extends Limits {
   /**
-   * `exhaustive` (the default): optimal reduction · `bounded`: every interleaving with 0, 1, … up to `preemptions`
-   * preemptions, so that a violation found has the fewest · `check`: bounded first, then exhaustive · `random`, `pct`:
-   * by chance, until a budget ends it.
+   * `exhaustive` (the default): optimal reduction, every trace once · `states`: every interleaving with equal states merged
+   * (needs `Model.digest`) · `bounded`: every interleaving with 0, 1, … up to `preemptions` preemptions, so that a violation
+   * found has the fewest · `check`: bounded first, then all, with states merged if they can be · `random`, `pct`: by chance,
+   * until a budget ends it.
    */
-  readonly mode?: 'exhaustive' | 'bounded' | 'check' | 'random' | 'pct'
+  readonly mode?: Mode
   /** Default 2. */
   readonly preemptions?: number
   /** For `random` and `pct`. Default 1. */
@@ -34,134 +38,166 @@ export interface ExploreOptions extends Limits {
   readonly maxSteps?: number
   /** Goes on after a violation and counts; the first is reported. */
   readonly keepGoing?: boolean
-  /** Called now and then with the counts so far. */
-  readonly onProgress?: (executions: number, milliseconds: number) => void
+  /** Told now and then how far it has come. */
+  readonly onProgress?: (progress: Progress) => void
 }
 
-/** What came of it. */
-export interface ExploreReport {
-  readonly verdict: Verdict
-  /** What went wrong, or why the search stopped, or ''. */
-  readonly message: string
-  readonly path: Path
-  /** Bound to which the search is complete: of preemptions, or null if none was completed. */
-  readonly preemptions: number | null
-  readonly executions: number
-  readonly violations: number
-  /** Executions found to be covered by others after they had begun. */
-  readonly redundant: number
-  /** Executions in which an agent waits for ever. */
-  readonly stuck: number
-  readonly steps: number
-  readonly replayed: number
-  /** Steps of the longest execution. */
-  readonly maxDepth: number
-  /** Shared objects that were touched, places in the program that were seen, agents that ran. */
-  readonly locations: number
-  readonly yieldPoints: number
-  readonly agents: number
-  readonly milliseconds: number
-}
-
-interface Findings {
-  message: string
-  path: Path
-  violations: number
-}
-
-const PROGRESS_EVERY = 1024
+const DEFAULT_PREEMPTIONS = 2
+const DEFAULT_STEPS = 10_000
 
 /** Explores `model`. Throws when there was nothing to explore: a scenario in which nothing runs proves nothing. */
 export function explore(model: Model, options: ExploreOptions = {}): ExploreReport {
-  const { mode = 'exhaustive', preemptions = 2, seed = 1, depth = 3, maxSteps = 10_000 } = options
+  const { mode = 'exhaustive', preemptions = DEFAULT_PREEMPTIONS } = options
   const started = performance.now()
   const budget = createBudget(options)
-  const found: Findings = { message: '', path: [], violations: 0 }
-  const ran = new Uint8Array(model.agents)
-  let seen = 0
-  const onPath = (path: ArrayLike<number>, failure: string): boolean => {
-    for (let i = 0; i < path.length; i++) ran[path[i] as number] = 1
-    if ((++seen & (PROGRESS_EVERY - 1)) === 0) options.onProgress?.(seen, performance.now() - started)
-    if (failure === '') return false
+  const found: Findings = { message: '', path: [], violations: 0, ran: 0, yieldPoints: 0 }
+  const meter = createMeter(options.onProgress, started)
+  const sharing: { learned?: Sharing } = {}
+  const plan = planPhases(mode, preemptions, model.digest !== undefined, found)
+  let before = 0
+  let step = plan.next()
+  while (!step.done) {
+    const offset = before
+    const result = perform(
+      model,
+      step.value,
+      options,
+      (executions) => budget(offset + executions),
+      found,
+      sharing,
+      (executions, states, depth, done) => meter(offset + executions, states, depth, done),
+    )
+    before += result.executions
+    step = plan.next(result)
+  }
+  found.yieldPoints = model.yieldPoints()
+  return reportOn(step.value.phases, found, step.value.preemptions, performance.now() - started)
+}
+
+function perform(
+  model: Model,
+  { search, bound }: Phase,
+  options: ExploreOptions,
+  budget: Budget,
+  found: Findings,
+  sharing: { learned?: Sharing },
+  meter: ReturnType<typeof createMeter>,
+): PhaseResult {
+  const { seed = 1, depth = 3, maxSteps = DEFAULT_STEPS, states = DEFAULT_STATES } = options
+  const violate = (path: ArrayLike<number>, failure: string): boolean => {
     if (found.violations++ === 0) {
       found.message = failure
       found.path = compress(path)
     }
     return options.keepGoing !== true
   }
-  const tallies: Tally[] = []
-  let complete: number | null = null
-  let unbounded = false
-  if (mode === 'bounded' || mode === 'check') {
-    for (let k = 0; k <= preemptions && found.violations === 0 && !unbounded; k++) {
-      const tally = enumerate(model, budget, maxSteps, k, true, onPath)
-      tallies.push(tally)
-      if (tally.stopped !== '' || found.violations > 0) break
-      complete = k
-      unbounded = tally.unbounded
-    }
+  let ended = 0
+  const onPath = (path: ArrayLike<number>, failure: string): boolean => {
+    for (let i = 0; i < path.length; i++) found.ran |= 1 << (path[i] as number)
+    meter(++ended, 0, path.length, null)
+    return failure !== '' && violate(path, failure)
   }
-  const bounded = tallies.every((tally) => tally.stopped === '')
-  if (mode === 'exhaustive' || (mode === 'check' && bounded && found.violations === 0 && !unbounded)) {
-    const tally = exploreOptimal(model, budget, maxSteps, (trace, failure) => onPath(trace.agentOf.subarray(0, trace.depth), failure))
-    tallies.push(tally)
-    unbounded = tally.stopped === ''
+  if (search === 'states') {
+    const known = sharing.learned
+    sharing.learned ??= createSharing(model)
+    const before = found.violations
+    const result = exploreStates(model, {
+      bound,
+      maxSteps,
+      states,
+      budget,
+      onViolation: violate,
+      onRun: ({ tally, depth: steps }) => meter(tally.executions, tally.states, steps, tally.done),
+      sharing: sharing.learned,
+      learned: known !== undefined,
+    })
+    found.ran |= result.tally.ran
+    // A replay may put the same race into other words.
+    if (before === 0 && found.violations > 0) found.message = replay(model, found.path) || found.message
+    return phaseOf(result)
   }
-  if (mode === 'random') tallies.push(exploreRandom(model, seed, budget, maxSteps, onPath))
-  if (mode === 'pct') tallies.push(explorePct(model, seed, depth, budget, maxSteps, onPath))
-  const stopped = tallies.find((tally) => tally.stopped !== '')?.stopped ?? ''
-  const sum = (of: (tally: Tally) => number): number => tallies.reduce((total, tally) => total + of(tally), 0)
-  const steps = sum((tally) => tally.steps)
-  if (steps === 0) throw new Error('nothing was explored: no agent took a step')
+  model.merging?.(false)
+  const result = performTraces()
+  return { ...result, stopped: result.stopped || (model.incomplete?.() ?? '') }
+
+  function performTraces(): PhaseResult {
+    if (search === 'enumerate') return enumerate(model, budget, maxSteps, bound, true, onPath)
+    if (search === 'random') return { ...exploreRandom(model, seed, budget, maxSteps, onPath), unbounded: false }
+    if (search === 'pct') return { ...explorePct(model, seed, depth, budget, maxSteps, onPath), unbounded: false }
+    const onExecution = (trace: Trace, failure: string): boolean => onPath(trace.agentOf.subarray(0, trace.depth), failure)
+    return { ...exploreOptimal(model, budget, maxSteps, onExecution), unbounded: true }
+  }
+}
+
+function phaseOf({ tally, stopped, cut, shared, touched }: StateResult): PhaseResult {
   return {
-    verdict: found.violations > 0 ? 'violation' : stopped !== '' ? 'stopped' : unbounded ? 'proved' : 'bounded',
-    message: found.violations > 0 ? found.message : stopped,
-    path: found.path,
-    preemptions: complete,
-    executions: sum((tally) => tally.executions),
-    violations: found.violations,
-    redundant: sum((tally) => tally.redundant),
-    stuck: sum((tally) => tally.stuck),
-    steps,
-    replayed: sum((tally) => tally.replayed),
-    maxDepth: Math.max(...tallies.map((tally) => tally.maxDepth)),
-    locations: Math.max(...tallies.map((tally) => tally.locations)),
-    yieldPoints: model.yieldPoints(),
-    agents: ran.reduce((total, one) => total + one, 0),
-    milliseconds: performance.now() - started,
+    executions: tally.executions,
+    redundant: 0,
+    stuck: tally.stuck,
+    steps: tally.transitions + tally.replayed,
+    replayed: tally.replayed,
+    maxDepth: tally.maxDepth,
+    locations: touched,
+    stopped,
+    unbounded: !cut,
+    states: tally.states,
+    transitions: tally.transitions,
+    restarts: tally.restarts,
+    sharedObjects: shared,
   }
 }
 
-/** A sequence of agents as pairs of agent and how many times in a row. */
-export function compress(agents: ArrayLike<number>): Path {
-  const path: number[] = []
-  for (let i = 0; i < agents.length; i++) {
-    const agent = agents[i] as number
-    if (path.length > 0 && path[path.length - 2] === agent) path[path.length - 1] = (path[path.length - 1] as number) + 1
-    else path.push(agent, 1)
-  }
-  return path
+/** Modes that several Workers can share. */
+export interface JobOptions extends Omit<ExploreOptions, 'mode' | 'seed' | 'depth'> {
+  /** Default `check`. */
+  readonly mode?: 'states' | 'bounded' | 'check'
+  /** Workers. */
+  readonly jobs: number
 }
 
-/** Thrown when a path asks for an agent that cannot run: the program is not the one that it was recorded from. */
-export class PathMismatch extends Error {}
-
-/** Runs one execution along `path`. Returns what is wrong at its end, or ''. `onStep` is called before each step. */
-export function replay(model: Model, path: Path, onStep?: (agent: number, step: number) => void): string {
-  let steps = 0
-  for (let i = 1; i < path.length; i += 2) steps += path[i] as number
-  const run = watchRuns(model, steps + 1)
-  run.begin()
-  let step = 0
-  for (let i = 0; i < path.length; i += 2) {
-    const agent = path[i] as number
-    for (let times = path[i + 1] as number; times > 0; times--) {
-      if (agent >= model.agents || model.status(agent) !== Status.ready) {
-        throw new PathMismatch(`step ${step} of the path wants agent ${agent}, which cannot run: the program has changed`)
+/**
+ * Explores the model that `source` names with several Workers, states merged. Rejects when there was nothing to explore,
+ * when the model cannot be built or has no digest. Which of several counterexamples is found may differ between runs.
+ */
+export async function exploreJobs(source: ModelSource, options: JobOptions): Promise<ExploreReport> {
+  const { mode = 'check', preemptions = DEFAULT_PREEMPTIONS, jobs, maxSteps = DEFAULT_STEPS, keepGoing = false } = options
+  const { states = DEFAULT_STATES } = options
+  const limits: Limits = {
+    ...(options.executions === undefined ? {} : { executions: options.executions }),
+    ...(options.milliseconds === undefined ? {} : { milliseconds: options.milliseconds }),
+  }
+  const started = performance.now()
+  const found: Findings = { message: '', path: [], violations: 0, ran: 0, yieldPoints: 0 }
+  const workers = await startWorkers(source, jobs, maxSteps, keepGoing)
+  try {
+    const plan = planPhases(mode, preemptions, true, found)
+    const seen = new Set<number>()
+    let before = 0
+    let step = plan.next()
+    while (!step.done) {
+      const offset = before
+      const { result, violations, message, path, yieldPoints, places } = await workers.search(
+        { bound: step.value.bound, states, limits, executions: offset, milliseconds: performance.now() - started },
+        options.onProgress === undefined
+          ? undefined
+          : (runs, count, depth, done) => {
+              const rate = (runs * 1000) / (performance.now() - started)
+              options.onProgress?.({ executions: runs, rate, states: count, depth, done })
+            },
+      )
+      if (found.violations === 0 && violations > 0) {
+        found.message = message
+        found.path = path
       }
-      onStep?.(agent, step++)
-      run.step(agent)
+      found.violations += violations
+      found.ran |= result.tally.ran
+      for (const place of places) seen.add(place)
+      found.yieldPoints = Math.max(found.yieldPoints, yieldPoints, seen.size)
+      before += result.tally.executions
+      step = plan.next(phaseOf(result))
     }
+    return reportOn(step.value.phases, found, step.value.preemptions, performance.now() - started)
+  } finally {
+    await workers.close()
   }
-  return run.finish(blockedAgents(model))
 }

@@ -5,10 +5,12 @@
 
 import { formatSite, UNKNOWN_SITE } from '../../compile/sites.ts'
 import { Row } from '../../compile/stepped/announce.ts'
-import { FIRST_NOTE, Op, opName } from '../../compile/stepped/ops.ts'
+import { FIRST_NOTE, Op, opName, SPIN_BEGINS } from '../../compile/stepped/ops.ts'
 import type { Machine, Task } from '../execution.ts'
 import type { Watch } from '../watch.ts'
+import { mixInto } from './digest.ts'
 import { DISABLED } from './footprint.ts'
+import { digestKernel } from './kernel-digest.ts'
 import { markPlain, restoreMemory } from './kernel-memory.ts'
 import {
   createKernelState,
@@ -19,8 +21,9 @@ import {
   RESUME,
   rowOfAgent,
   spinFootprint,
+  wasCutShort,
 } from './kernel-state.ts'
-import { beginCall, stepAgent } from './kernel-step.ts'
+import { beginCall, markLoop, noteSpinningPlain, resetLoops, runAloneHere, stepAgent } from './kernel-step.ts'
 import { type Model, Status } from './model.ts'
 
 /** A scenario on a stepped machine. */
@@ -31,27 +34,48 @@ export interface KernelScenario {
   readonly calls: readonly (readonly Task[])[]
   /** Brings back what the calls keep outside the machine. */
   readonly reset?: () => void
-  /** Judges the end of an execution in which all calls returned, by their results per CPU: what is wrong, or ''. */
-  readonly check?: (results: readonly (readonly unknown[])[], words: Int32Array) => string
+  /**
+   * Judges the end of an execution in which all calls returned, by their results per CPU: what is wrong, or ''. `alone` runs a
+   * further task to its end on a CPU while nobody else runs, watched as the calls were, and returns its result.
+   */
+  readonly check?: (results: readonly (readonly unknown[])[], words: Int32Array, alone: Alone) => string
   /** Told of everything that happens. */
   readonly watch?: Watch
+  /**
+   * Calls are generators written by hand, with locals of their own that nobody else can see, and loops around `relax` that
+   * only look. Without it each call is one of a compiled function (of the kernel, or of `tree.load`) and keeps nothing outside
+   * the machine, and the model has digests of its states. Default: whether a call is itself such a generator function.
+   */
+  readonly handWritten?: boolean
 }
+
+/** Runs a task to its end on a CPU while nobody else runs. Returns its result; throws if it waits for somebody. */
+export type Alone = (cpu: number, task: Task) => unknown
 
 /** The model of a scenario. One model of a tree is live at a time: it has the tree's observer. */
 export function kernelModel(scenario: KernelScenario): Model {
   const { machine, calls, check, watch = null } = scenario
+  const handWritten = scenario.handWritten ?? calls.flat().some((task) => isHandWritten(machine, task))
   const { cpus } = machine
-  const state = createKernelState(machine, calls, watch)
+  const state = createKernelState(machine, calls, watch, handWritten)
   const { rows } = state
   const agents = machine.interrupt === null ? cpus : cpus * 2
   const present = (object: number): number => objectValue(state, object)
   let error = ''
   let current = 0
   let lastSite = 0
+  /** Places of plain accesses and annotations that were passed. */
+  const passed = new Uint8Array(machine.tree.sites.length)
   let watcher: PlainWatcher | null = null
   const observer = (op: number, a: number, b: number, c: number, site: number): void => {
+    if (op >= SPIN_BEGINS) {
+      markLoop(state, current, op, a)
+      return
+    }
+    if (state.spinning > 0) noteSpinningPlain(state, current, op, a, b)
     markPlain(state.memory, op, a, b, c)
     lastSite = site
+    passed[site] = 1
     if (watcher !== null) tellPlain(watcher, current, op, a, b, c)
     if (watch === null) return
     if (op < FIRST_NOTE) watch.plain(current, op, a, b, c, site)
@@ -93,9 +117,11 @@ export function kernelModel(scenario: KernelScenario): Model {
       for (let agent = 0; agent < cpus * 2; agent++) {
         state.generators[agent] = null
         state.finished[agent] = 1
+        resetLoops(state, agent, false)
         rows[rowOfAgent(state, agent) + Row.op] = 0
       }
       state.call.fill(0)
+      state.resultHash.fill(0)
       watch?.reset()
       for (let cpu = 0; cpu < cpus; cpu++) {
         ;(state.results[cpu] as unknown[]).length = 0
@@ -123,19 +149,52 @@ export function kernelModel(scenario: KernelScenario): Model {
     },
     failure: () => error || (watch?.failure() ?? ''),
     finish: (blocked) => {
+      for (let agent = 0; agent < agents; agent++) {
+        if (((blocked >> agent) & 1) === 0 || !wasCutShort(state, agent)) continue
+        state.heldBack = true
+        return ''
+      }
       const waiting: string[] = []
       for (let agent = 0; agent < agents; agent++) if (((blocked >> agent) & 1) !== 0) waiting.push(describeAgent(state, agent))
       const seen = watch?.finish(blocked) ?? ''
       if (seen !== '') return seen
       if (waiting.length > 0) return `deadlock: ${waiting.join('; ')}`
-      return check === undefined ? '' : check(state.results, state.words)
+      if (check === undefined) return ''
+      return check(state.results, state.words, (cpu, task) => {
+        current = cpu
+        return runAloneHere(state, cpu, task)
+      })
     },
+    ...(handWritten
+      ? {}
+      : {
+          digest: (into: Int32Array): void => {
+            digestKernel(state, into)
+            if (error !== '') mixInto(into, 1)
+            watch?.digest(into)
+          },
+        }),
+    merging: (on) => {
+      state.merging = on
+      state.heldBack = false
+    },
+    incomplete: () =>
+      state.heldBack ? 'loops that wait and also write, or make plain loads, were not repeated as often as they may be' : '',
     watchPlain: (to) => {
       watcher = to
     },
     place: () => formatSite(machine.tree.sites[lastSite] ?? UNKNOWN_SITE),
+    describe: (agent) => describeAgent(state, agent),
+    places: () => Array.from(passed.keys()).filter((site) => passed[site] !== 0 || state.seen[site] !== 0),
     yieldPoints: () => state.seen.reduce((total, one) => total + one, 0),
   }
+}
+
+/** Whether `task` is a generator function that was not compiled. What a plain function returns is seen when it is called. */
+function isHandWritten(machine: Machine, task: Task): boolean {
+  const { prototype } = task as { readonly prototype?: object }
+  const isGenerator = Object.getPrototypeOf(task) === Object.getPrototypeOf(function* () {})
+  return isGenerator && prototype !== undefined && !machine.tree.frameHash.isCompiled(Object.create(prototype) as object)
 }
 
 type PlainWatcher = Parameters<NonNullable<Model['watchPlain']>>[0]

@@ -9,20 +9,15 @@ import type { Steps } from '../tree.ts'
 import type { Watch } from '../watch.ts'
 import { all, both, createFootprints, DISABLED, type Footprints, reads, writes } from './footprint.ts'
 import { type KernelMemory, rememberMemory } from './kernel-memory.ts'
+import { createSpins, firstRead, Relax, type Spins } from './kernel-spin.ts'
+import { statistics } from './kernel-statistics.ts'
 import type { ValueAt } from './model.ts'
 
 /** What an agent that sleeps in `futexWait` does once woken: an operation of the checker's own. */
 export const RESUME = 31
 
-/** Words that a spinning agent may wait for at once. */
-export const WATCHED = 16
 /** Futex words that a scenario may use. */
 const QUEUES = 256
-
-/** What `relax` stands in a loop that does nothing but look: only what it read since its last write is waited for. */
-const PURE_SPINS: ReadonlySet<string> = new Set(['shootDown', 'ipiAndWait', 'spinLockSlow', 'spinLockIrqsave'])
-/** The function whose `cmpxchg` of a held lock spins until it is free: waiting for that is one step. */
-const SPIN_LOCK = 'spinLock'
 
 /** Stepped CPUs in execution. Agent c is CPU c's task, agent `cpus + c` its interrupt handler. */
 export interface KernelState {
@@ -44,37 +39,49 @@ export interface KernelState {
   readonly results: unknown[][]
   readonly sleepers: number[]
   readonly footprints: Footprints
-  /** What each agent read since it last spun: words, values, how many, and from where on nothing was written since. */
-  readonly watchWord: Int32Array
-  readonly watchValue: Int32Array
-  readonly watchCount: Int32Array
-  readonly watchSince: Int32Array
+  /** For each agent the loops that wait in which it is. */
+  readonly spins: readonly Spins[]
+  /** How many agents are in one. */
+  spinning: number
+  /** Whoever explores merges equal states: see kernel-spin.ts. */
+  merging: boolean
+  /** An agent was held back at a `relax`, so that what was explored proves nothing. */
+  heldBack: boolean
+  /** A generator runs that was not compiled: the rows do not say where it stands. */
+  opaque: boolean
+  /** Tasks are generators written by hand, whose loops are not marked. */
+  readonly handWritten: boolean
+  /** Takes the result of a task that runs after the end of the execution. */
+  alone: { result: unknown } | null
+  /** Hashes of the results of each CPU's calls, two words for each. */
+  readonly resultHash: Int32Array
   readonly queues: Map<number, number>
   /** First objects behind the words. */
   readonly levels: number
   readonly flags: number
   readonly firstQueue: number
   readonly objects: number
-  /** For each place: 1 if it is the `cmpxchg` of `spinLock`, 2 if it is a `relax` that only looks. */
-  readonly siteKinds: Uint8Array
+  /** For each place: 1 if its `cmpxchg`, where it fails, does nothing but wait and try again. */
+  readonly waiting: Uint8Array
   /** Places seen. */
   readonly seen: Uint8Array
 }
 
 /** The state of `calls`, a list for each CPU, on `machine`, whose memory is as it shall be at the start of each execution. */
-export function createKernelState(machine: Machine, calls: readonly (readonly Task[])[], watch: Watch | null): KernelState {
+export function createKernelState(
+  machine: Machine,
+  calls: readonly (readonly Task[])[],
+  watch: Watch | null,
+  handWritten: boolean,
+): KernelState {
   const { cpus, tree, words } = machine
   const agents = cpus * 2
   const levels = words.length
   const flags = levels + cpus
   const firstQueue = flags + agents
-  const kinds = tree.sites.map((site) => {
-    if (site.function === SPIN_LOCK && site.instruction === 'cmpxchg') return 1
-    return site.instruction === 'relax' && PURE_SPINS.has(site.function) ? 2 : 0
-  })
   return {
     machine,
-    memory: rememberMemory(words),
+    memory: rememberMemory(words, statistics(machine)),
     words,
     rows: tree.announce.rows,
     calls,
@@ -88,17 +95,21 @@ export function createKernelState(machine: Machine, calls: readonly (readonly Ta
     results: Array.from({ length: cpus }, () => []),
     sleepers: [],
     footprints: createFootprints(),
-    watchWord: new Int32Array(agents * WATCHED),
-    watchValue: new Int32Array(agents * WATCHED),
-    watchCount: new Int32Array(agents),
-    watchSince: new Int32Array(agents),
+    spins: Array.from({ length: agents }, createSpins),
+    spinning: 0,
+    merging: true,
+    heldBack: false,
+    opaque: false,
+    alone: null,
+    handWritten,
+    resultHash: new Int32Array(cpus * 2),
     queues: new Map(),
     levels,
     flags,
     firstQueue,
     objects: firstQueue + QUEUES,
-    siteKinds: Uint8Array.from(kinds),
-    seen: new Uint8Array(kinds.length),
+    waiting: Uint8Array.from(tree.sites, (site) => (site.waits === true ? 1 : 0)),
+    seen: new Uint8Array(tree.sites.length),
   }
 }
 
@@ -187,7 +198,7 @@ function operationAt(state: KernelState, agent: number, valueAt: ValueAt): numbe
       return valueAt(a) === b ? reads(a) : writes(a)
     case Op.cmpxchg:
       if (valueAt(a) === b) return b === rows[row + Row.c] ? reads(a) : writes(a)
-      return state.siteKinds[rows[row + Row.site] as number] === 1 ? DISABLED : reads(a)
+      return state.waiting[rows[row + Row.site] as number] === 1 ? DISABLED : reads(a)
     case Op.atomicAdd:
       return b === 0 ? reads(a) : writes(a)
     case Op.atomicOr:
@@ -201,11 +212,8 @@ function operationAt(state: KernelState, agent: number, valueAt: ValueAt): numbe
     case Op.futexWake:
       return wakeAt(state, a, b)
     case Op.irqSave:
-    case Op.irqRestore: {
-      const { Cpu, CPU_STRIDE } = state.machine.tree.percpu
-      const cpu = agent < state.machine.cpus ? agent : agent - state.machine.cpus
-      return writes(state.machine.areas + cpu * CPU_STRIDE + Cpu.irqOff)
-    }
+    case Op.irqRestore:
+      return writes(irqOffWord(state, agent))
     case Op.sendIpi:
       return writes(ipiRequests(state, a))
     case RESUME:
@@ -215,35 +223,53 @@ function operationAt(state: KernelState, agent: number, valueAt: ValueAt): numbe
   }
 }
 
-/** First of the words that `agent`, at a `relax`, waits for. */
-function firstWatched(state: KernelState, agent: number): number {
-  const site = state.rows[rowOfAgent(state, agent) + Row.site] as number
-  return state.siteKinds[site] === 2 ? (state.watchSince[agent] as number) : 0
-}
-
-/** A spinning agent goes on once a word that it read has another value. */
+/** A spinning agent goes on once a word that it looked at in its turn has another value. */
 function spinAt(state: KernelState, agent: number, valueAt: ValueAt): number {
-  const base = agent * WATCHED
-  const count = state.watchCount[agent] as number
-  const singles: number[] = []
+  const spins = state.spins[agent] as Spins
+  if (spins.relax === Relax.step) return spins.back < 0 ? 0 : writes(contextWord(state, agent))
   let changed = false
-  for (let i = firstWatched(state, agent); i < count; i++) {
-    const p = state.watchWord[base + i] as number
-    if (valueAt(p) !== state.watchValue[base + i]) changed = true
-    if (!singles.includes(reads(p))) singles.push(reads(p))
+  for (let i = firstRead(spins); i < spins.readWord.length; i++) {
+    // Reduction knows nothing of plain stores; what it misses by that is in `wasCutShort`.
+    if (spins.readPlain[i] !== 0 && !state.merging) continue
+    if (valueAt(spins.readWord[i] as number) !== spins.readValue[i]) changed = true
   }
-  return changed ? all(state.footprints, singles) : DISABLED
+  return changed ? spinFootprint(state, agent) : DISABLED
 }
 
-/** The footprint of a spinning agent's step when it will be able to take it. */
+/** Whether `agent`, which is blocked, waits only because changes of words that it looked at with plain loads do not count. */
+export function wasCutShort(state: KernelState, agent: number): boolean {
+  const spins = state.spins[agent] as Spins
+  if (state.rows[rowOfAgent(state, agent) + Row.op] !== Op.relax || spins.relax === Relax.step) return false
+  for (let i = firstRead(spins); i < spins.readWord.length; i++) {
+    if (state.words[spins.readWord[i] as number] !== spins.readValue[i]) return true
+  }
+  return false
+}
+
+/**
+ * The footprint of a waiting agent's step when it will be able to take it. Words that it looked at with plain loads are
+ * guarded by others that it looked at, or its loads would be races.
+ */
 export function spinFootprint(state: KernelState, agent: number): number {
-  const base = agent * WATCHED
+  const spins = state.spins[agent] as Spins
   const singles: number[] = []
-  for (let i = firstWatched(state, agent); i < (state.watchCount[agent] as number); i++) {
-    const single = reads(state.watchWord[base + i] as number)
-    if (!singles.includes(single)) singles.push(single)
+  for (let i = firstRead(spins); i < spins.readWord.length; i++) {
+    const single = reads(spins.readWord[i] as number)
+    if (spins.readPlain[i] === 0 && !singles.includes(single)) singles.push(single)
   }
   return all(state.footprints, singles)
+}
+
+/** The context word of an agent's CPU. */
+export function contextWord({ machine }: KernelState, agent: number): number {
+  const { Cpu, CPU_STRIDE } = machine.tree.percpu
+  return machine.areas + (agent % machine.cpus) * CPU_STRIDE + Cpu.context
+}
+
+/** The word that counts how often an agent's CPU has turned interrupts off. */
+export function irqOffWord({ machine }: KernelState, agent: number): number {
+  const { Cpu, CPU_STRIDE } = machine.tree.percpu
+  return machine.areas + (agent % machine.cpus) * CPU_STRIDE + Cpu.irqOff
 }
 
 function wakeAt(state: KernelState, p: number, count: number): number {

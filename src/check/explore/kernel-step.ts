@@ -1,25 +1,43 @@
 // One step of a stepped CPU under exploration: performs the announced operation on the words, then runs the code to its next
 // announcement.
 import { Row } from '../../compile/stepped/announce.ts'
-import { Op } from '../../compile/stepped/ops.ts'
+import { Op, SPIN_BEGINS } from '../../compile/stepped/ops.ts'
 import type { Task } from '../execution.ts'
 import { BLOCKED } from '../perform.ts'
 import type { Steps } from '../tree.ts'
 import type { Watch } from '../watch.ts'
 import { onWord, resultOf, storesWord, wordAfter } from '../word-operation.ts'
-import { markWord } from './kernel-memory.ts'
-import { type KernelState, RESUME, rowOfAgent, WATCHED } from './kernel-state.ts'
+import { mixInto } from './digest.ts'
+import { setWord } from './kernel-memory.ts'
+import {
+  contextSeen,
+  inLoop,
+  judgeTurn,
+  Relax,
+  resetSpins,
+  type Spins,
+  spinActs,
+  spinBegins,
+  spinEnds,
+  spinReads,
+  spinWrites,
+  type TurnEnd,
+  turnBegins,
+} from './kernel-spin.ts'
+import { contextWord, irqOffWord, type KernelState, RESUME, rowOfAgent } from './kernel-state.ts'
 
 /** Begins a task or handler and runs it to its first announcement. */
 export function beginAgent(state: KernelState, agent: number, task: Task): void {
   select(state, agent)
   state.rows[rowOfAgent(state, agent) + Row.op] = 0
-  state.watchCount[agent] = 0
-  state.watchSince[agent] = 0
+  resetLoops(state, agent, false)
   state.finished[agent] = 0
+  state.machine.tree.frameHash.emptyStack()
   const made = task()
   if (typeof made === 'object' && made !== null && 'next' in made) {
     state.generators[agent] = made as Steps<unknown>
+    if (state.handWritten && agent < state.machine.cpus) resetLoops(state, agent, true)
+    else if (!state.machine.tree.frameHash.isCompiled(made)) state.opaque = true
     resume(state, agent, 0)
   } else finish(state, agent, made)
 }
@@ -39,7 +57,7 @@ export function stepAgent(state: KernelState, agent: number): void {
 
 function performWatched(state: KernelState, agent: number, watch: Watch): number {
   const { cpus } = state.machine
-  if (agent < cpus && state.begun[agent] === 0) {
+  if (agent < cpus && state.begun[agent] === 0 && state.alone === null) {
     state.begun[agent] = 1
     watch.callBegins(agent, state.call[agent] as number)
   }
@@ -64,6 +82,26 @@ export function beginCall(state: KernelState, cpu: number): void {
   if (task !== undefined) beginAgent(state, cpu, task)
 }
 
+/** Turns that a CPU takes alone in a loop that waits although nothing else changes. */
+const TURNS_ALONE = 1000
+
+/** Runs a further task of CPU `cpu` to its end when all calls have returned. Returns its result. Throws if it has to wait. */
+export function runAloneHere(state: KernelState, cpu: number, task: Task): unknown {
+  const made = { result: undefined as unknown }
+  state.alone = made
+  try {
+    beginAgent(state, cpu, task)
+    for (let turns = 0; state.generators[cpu] !== null; ) {
+      const op = state.rows[rowOfAgent(state, cpu) + Row.op] as number
+      if (op === RESUME || (op === Op.relax && ++turns > TURNS_ALONE)) throw new Error(`CPU ${cpu} waits though it is alone`)
+      stepAgent(state, cpu)
+    }
+    return made.result
+  } finally {
+    state.alone = null
+  }
+}
+
 function select({ machine }: KernelState, agent: number): void {
   const { cpus, tree } = machine
   if (agent < cpus) tree.announce.selectCpu(agent, 0)
@@ -75,49 +113,103 @@ function resume(state: KernelState, agent: number, value: number): void {
   state.rows[rowOfAgent(state, agent) + Row.op] = 0
   const { done, value: result } = (state.generators[agent] as Steps<unknown>).next(value)
   if (done) finish(state, agent, result)
+  else if (state.rows[rowOfAgent(state, agent) + Row.op] === Op.relax) {
+    const spins = state.spins[agent] as Spins
+    judgeTurn(spins, turnEnd(state, agent), state.merging)
+    if (spins.relax === Relax.heldBack) state.heldBack = true
+  }
 }
 
 function finish(state: KernelState, agent: number, result: unknown): void {
   const { cpus } = state.machine
   state.generators[agent] = null
   state.rows[rowOfAgent(state, agent) + Row.op] = 0
+  resetLoops(state, agent, false)
   if (agent >= cpus) {
     state.inHandler[agent - cpus] = 0
     state.watch?.interruptReturns(agent - cpus)
     return
   }
+  if (state.alone !== null) {
+    state.alone.result = result
+    return
+  }
   const call = state.call[agent] as number
   state.finished[agent] = 1
   ;(state.results[agent] as unknown[])[call] = result
+  hashResult(state, agent, result)
   state.call[agent] = call + 1
   state.watch?.callReturns(agent, call, result)
   beginCall(state, agent)
 }
 
-/** Remembers what a spinning agent saw. */
-function watch(state: KernelState, agent: number, p: number, value: number): number {
-  const base = agent * WATCHED
-  let count = state.watchCount[agent] as number
-  if (count === WATCHED) {
-    state.watchWord.copyWithin(base, base + 1, base + WATCHED)
-    state.watchValue.copyWithin(base, base + 1, base + WATCHED)
-    count--
-    if ((state.watchSince[agent] as number) > 0) state.watchSince[agent] = (state.watchSince[agent] as number) - 1
+function hashResult({ resultHash }: KernelState, cpu: number, result: unknown): void {
+  const into = resultHash.subarray(cpu * 2, cpu * 2 + 2)
+  const text = `${typeof result} ${String(result)}`
+  mixInto(into, text.length)
+  for (let i = 0; i < text.length; i++) mixInto(into, text.charCodeAt(i))
+}
+
+/** `agent` is in no loop, or (`base`) begins code written by hand. */
+export function resetLoops(state: KernelState, agent: number, base: boolean): void {
+  const spins = state.spins[agent] as Spins
+  if (inLoop(spins)) state.spinning--
+  resetSpins(spins, base)
+}
+
+function turnEnd(state: KernelState, agent: number): TurnEnd {
+  const irqOff = state.words[irqOffWord(state, agent)] as number
+  return { rows: state.rows, row: rowOfAgent(state, agent), irqOff, context: contextWord(state, agent) }
+}
+
+/** A loop that waits begins or ends in the code of `agent`. */
+export function markLoop(state: KernelState, agent: number, op: number, whole: number): void {
+  const spins = state.spins[agent] as Spins
+  if (op === SPIN_BEGINS) {
+    if (!inLoop(spins)) state.spinning++
+    spinBegins(spins, whole !== 0, state.words[irqOffWord(state, agent)] as number)
+  } else {
+    spinEnds(spins)
+    if (!inLoop(spins)) state.spinning--
   }
-  state.watchWord[base + count] = p
-  state.watchValue[base + count] = value
-  state.watchCount[agent] = count + 1
-  return value
+}
+
+/** While agents are in loops that wait: `agent` is about to perform a plain operation. */
+export function noteSpinningPlain(state: KernelState, agent: number, op: number, a: number, b: number): void {
+  const spins = state.spins[agent] as Spins
+  if (op === Op.load) readBy(state, agent, a, state.words[a] as number, 1)
+  else if (spins.loops.length === 0) return
+  else if (op === Op.store) {
+    if (state.memory.ignored[a] !== 0) return
+    if (state.words[a] === (b | 0)) spinReads(spins, a, b | 0, 1)
+    else spinWrites(spins, a, state.words[a] as number, b | 0, 1)
+  } else if (op === Op.zeroPage || op === Op.copyPage) spinActs(spins)
+}
+
+/** While agents are in loops that wait: `agent` reads word `p`. */
+function readBy(state: KernelState, agent: number, p: number, value: number, plain: number): void {
+  const spins = state.spins[agent] as Spins
+  if (spins.loops.length > 0 && state.memory.ignored[p] === 0) spinReads(spins, p, value, plain)
+  if (!state.merging) return
+  const { areas, cpus, tree } = state.machine
+  const { Cpu, CPU_STRIDE } = tree.percpu
+  const offset = p - areas - Cpu.context
+  if (offset < 0 || offset % CPU_STRIDE !== 0 || offset >= cpus * CPU_STRIDE) return
+  const owner = offset / CPU_STRIDE
+  if (owner !== agent) contextSeen(state.spins[owner] as Spins)
+  if (owner + cpus !== agent) contextSeen(state.spins[owner + cpus] as Spins)
 }
 
 function write(state: KernelState, agent: number, p: number, value: number): void {
-  markWord(state.memory, p)
-  state.words[p] = value
-  // What an agent writes itself is no change for it.
-  const base = agent * WATCHED
-  const count = state.watchCount[agent] as number
-  for (let i = 0; i < count; i++) if (state.watchWord[base + i] === p) state.watchValue[base + i] = value
-  state.watchSince[agent] = count
+  const spins = state.spins[agent] as Spins
+  const before = state.words[p] as number
+  if (before !== value && spins.loops.length > 0) spinWrites(spins, p, before, value, 0)
+  setWord(state.memory, p, value)
+}
+
+function acts(state: KernelState, agent: number): void {
+  const spins = state.spins[agent] as Spins
+  if (spins.loops.length > 0) spinActs(spins)
 }
 
 function performOperation(state: KernelState, agent: number): number {
@@ -129,21 +221,22 @@ function performOperation(state: KernelState, agent: number): number {
   const op = rows[row + Row.op] as number
   if (onWord(op)) {
     const old = words[a] as number
+    if (state.spinning > 0 || state.handWritten) readBy(state, agent, a, old, 0)
     if (storesWord(op, old, b)) write(state, agent, a, wordAfter(op, old, b, rows[row + Row.c] as number))
-    else watch(state, agent, a, old)
     return resultOf(op, old, words[a] as number)
   }
   switch (op) {
     case Op.relax:
-      state.watchCount[agent] = 0
-      state.watchSince[agent] = 0
+      relax(state, agent)
       return 0
     case Op.futexWait:
+      acts(state, agent)
       if (words[a] !== b) return 0
       state.sleepers.push(agent)
       rows[row + Row.op] = RESUME
       return BLOCKED
     case Op.futexWake:
+      acts(state, agent)
       wake(state, a, b)
       return 0
     case RESUME:
@@ -160,6 +253,7 @@ function performOperation(state: KernelState, agent: number): number {
       return words[p] as number
     }
     case Op.blockOnIo:
+      acts(state, agent)
       return 0
     default:
       throw new Error(`operation ${op} cannot be performed`)
@@ -167,11 +261,14 @@ function performOperation(state: KernelState, agent: number): number {
 }
 
 function irq(state: KernelState, agent: number, delta: number): number {
-  const { cpus, areas, tree } = state.machine
-  const p = areas + (agent < cpus ? agent : agent - cpus) * tree.percpu.CPU_STRIDE + tree.percpu.Cpu.irqOff
-  markWord(state.memory, p)
-  state.words[p] = (state.words[p] as number) + delta
+  const p = irqOffWord(state, agent)
+  setWord(state.memory, p, (state.words[p] as number) + delta)
   return 0
+}
+
+function relax(state: KernelState, agent: number): void {
+  const back = turnBegins(state.spins[agent] as Spins, turnEnd(state, agent))
+  if (back >= 0) setWord(state.memory, contextWord(state, agent), back)
 }
 
 function wake(state: KernelState, p: number, count: number): void {

@@ -6,6 +6,7 @@
 //     function* (on) { yield on.write(2, 1); seen[1] = yield on.read(1) },
 //   ] })
 
+import { finishDigest, mixInto } from './digest.ts'
 import { all, both, createFootprints, DISABLED, reads, writes } from './footprint.ts'
 import { Do, type LitmusState, performOperation } from './litmus-operations.ts'
 import { type Model, Status, type ValueAt } from './model.ts'
@@ -35,6 +36,11 @@ export interface Operations {
   futexWake(p: number, count: number): void
   load(p: number): number
   store(p: number, value: number): void
+  /**
+   * Says that what the agent does from here on depends on `values` and on nothing else that it has seen so far, so that
+   * states that differ in what it has forgotten count as one. Places where it says so must have different `values`.
+   */
+  keep(...values: number[]): void
   /** Records a violation unless `holds`. */
   assert(holds: boolean, message: string): void
 }
@@ -79,6 +85,9 @@ export function litmus(program: Litmus): Model {
   let wrong = ''
   let points = 0
   let watcher: Parameters<NonNullable<Model['watchPlain']>>[0] | null = null
+  /** For each agent a digest of all that it has seen, which decides what it does next. */
+  const seen = Array.from({ length: count }, () => new Int32Array(2))
+  const saw = (one: number): void => mixInto(seen[current] as Int32Array, one)
   const announce = (what: number, p: number, first: number, second: number): void => {
     code[current] = what
     word[current] = p
@@ -100,11 +109,16 @@ export function litmus(program: Litmus): Model {
     futexWake: (p, most) => announce(Do.futexWake, p, most, 0),
     load: (p) => {
       watcher?.(current, p, 1, false)
+      saw(words[p] as number)
       return words[p] as number
     },
     store: (p, value) => {
       watcher?.(current, p, 1, true)
       words[p] = value
+    },
+    keep: (...values) => {
+      ;(seen[current] as Int32Array).fill(0)
+      for (const one of values) saw(one)
     },
     assert: (holds, message) => {
       if (!holds) wrong ||= message
@@ -113,6 +127,7 @@ export function litmus(program: Litmus): Model {
   const advance = (agent: number, value: number): void => {
     current = agent
     code[agent] = Do.nothing
+    saw(value)
     ;(generators[agent] as Generator<void, void, number>).next(value)
   }
   const value = (object: number): number => (object < room ? (words[object] as number) : flag(object))
@@ -173,6 +188,7 @@ export function litmus(program: Litmus): Model {
       wrong = ''
       for (let agent = 0; agent < count; agent++) {
         generators[agent] = (agents[agent] as Agent)(on)
+        ;(seen[agent] as Int32Array).fill(0)
         advance(agent, 0)
       }
     },
@@ -207,6 +223,22 @@ export function litmus(program: Litmus): Model {
     finish: (blocked) => {
       if (blocked !== 0) return mayBlock ? '' : `deadlock: ${listAgents(blocked)} wait for ever`
       return check === undefined ? '' : check(words)
+    },
+    digest: (into) => {
+      for (let p = 1; p < room; p++) mixInto(into, words[p] as number)
+      for (let agent = 0; agent < count; agent++) {
+        const of = seen[agent] as Int32Array
+        const what = code[agent] as number
+        mixInto(into, of[0] as number)
+        mixInto(into, of[1] as number)
+        mixInto(into, what | ((state.woken[agent] as number) << 8))
+        if (what === Do.nothing) continue
+        mixInto(into, word[agent] as number)
+        mixInto(into, a[agent] as number)
+        mixInto(into, b[agent] as number)
+      }
+      for (let i = 0; i < sleepers.length; i++) mixInto(into, sleepers[i] as number)
+      finishDigest(into)
     },
     watchPlain: (to) => {
       watcher = to

@@ -48,10 +48,21 @@ export interface Model {
    * program's states cannot be told apart.
    */
   digest?(into: Int32Array): void
+  /**
+   * Says whether whoever explores merges equal states, as it is taken to do at first. Where it does not, a loop without end that
+   * waits but also writes is cut short by the model, which then says so in `incomplete`.
+   */
+  merging?(on: boolean): void
+  /** Why the executions since `merging` was called prove nothing though none is left: what the model has cut short, or ''. */
+  incomplete?(): string
   /** Has `watcher` told of each plain access: agent, first object, how many, whether it writes. Absent: there are none. */
   watchPlain?(watcher: (agent: number, object: number, count: number, writes: boolean) => void): void
+  /** Where an agent stands, for messages. */
+  describe?(agent: number): string
   /** Where in the program the latest plain access was made, for messages. */
   place?(): string
+  /** The numbers of the places seen so far, where the program has places. */
+  places?(): readonly number[]
   /** Places in the program seen so far (yield points), for reports. */
   yieldPoints(): number
 }

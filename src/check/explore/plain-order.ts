@@ -145,7 +145,8 @@ function judge(order: PlainOrder, entry: number, kind: number, object: number): 
     for (let k = 0; k < KINDS; k++) {
       const when = latest[base + other * KINDS + k] as number
       if (when === 0 || ((against >> k) & 1) === 0) continue
-      if (when - 2 < known && known > 0) continue
+      // A plain access comes after the step that it is counted with: only a later step of the other's orders it.
+      if ((k < STEP_READ ? when - 1 : when - 2) < known && known > 0) continue
       order.failure ||= unordered(order, object, kind, other, k, when - 2)
     }
   }

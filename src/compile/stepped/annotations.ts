@@ -31,6 +31,10 @@ export function rcuQueued(head: number, site: number): void {
   if (observer !== null) observer(Op.rcuQueued, head, 0, 0, site)
 }
 /** See the native file. */
+export function rcuInvoked(head: number, site: number): void {
+  if (observer !== null) observer(Op.rcuInvoked, head, 0, 0, site)
+}
+/** See the native file. */
 export function mightSleep(site: number): void {
   if (observer !== null) observer(Op.mightSleep, 0, 0, 0, site)
 }

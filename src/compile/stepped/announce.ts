@@ -2,9 +2,11 @@
 // it); an instruction fills the row of the CPU that the executor selected and the generator stops. Only the stepped tree
 // has this file; check/ and simulate/ are its readers.
 import { CPU_STRIDE } from '../../kernel/machine/percpu.ts'
+import { hash0, hash1 } from './frame-hash.ts'
+import { SPIN_BEGINS, SPIN_ENDS } from './ops.ts'
 
-/** Words of a row: operation, three operands, place in the source. */
-export const Row = Object.freeze({ op: 0, a: 1, b: 2, c: 3, site: 4 })
+/** Words of a row: operation, three operands, place in the source, two hashes of the frames that stopped there. */
+export const Row = Object.freeze({ op: 0, a: 1, b: 2, c: 3, site: 4, hash0: 5, hash1: 6 })
 /** log2 of the words from one row to the next. */
 export const ROW_SHIFT = 3
 /** CPUs that a stepped machine can have. */
@@ -63,9 +65,25 @@ export function announce(op: number, a: number, b: number, c: number, site: numb
   rows[at + 2] = b
   rows[at + 3] = c
   rows[at + 4] = site
+  rows[at + 5] = hash0
+  rows[at + 6] = hash1
 }
 
 /** Counts one word changed by a plain store. */
 export function countPlainChange(): void {
   plainChanges = (plainChanges + 1) | 0
+}
+
+/**
+ * A loop that waits (one with a `relax` of its own) begins. `whole` 1: a turn of it that only looks, even the first, ends at
+ * `relax` where it began; 0: only from one `relax` to the next can be told whether anything has become different.
+ */
+export function spinBegins(whole: number): void {
+  if (observer !== null) observer(SPIN_BEGINS, whole, 0, 0, 0)
+}
+
+/** It ends. Returns `value`. */
+export function spinEnds(value: number): number {
+  if (observer !== null) observer(SPIN_ENDS, 0, 0, 0, 0)
+  return value
 }

@@ -5,6 +5,9 @@
 export const FIRST_PLAIN = 32
 /** First number of the annotations. */
 export const FIRST_NOTE = 64
+/** What the observer is told where a loop that waits begins and ends (see `spinBegins` in announce.ts): no instruction. */
+export const SPIN_BEGINS = 128
+export const SPIN_ENDS = 129
 
 /** Every instruction and annotation that carries its place in the source, by name. 0 is a CPU that has not begun. */
 export const Op = Object.freeze({
@@ -43,6 +46,7 @@ export const Op = Object.freeze({
   rcuReadExit: 69,
   rcuQueued: 70,
   mightSleep: 71,
+  rcuInvoked: 72,
 })
 
 /** Names of the instructions that are steps. */

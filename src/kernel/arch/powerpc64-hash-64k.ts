@@ -2,7 +2,10 @@
 // share one page, one struct page and one lock. Invalidation is broadcast (tlbie).
 import { type Arch, Invalidate } from './arch.ts'
 
-/** 64 KiB pages, 52-bit addresses; upper tables of 8 KiB and 2 KiB come from slabs. User space defaults to 47 bits. */
+/**
+ * 64 KiB pages, 52-bit addresses; upper tables of 8 KiB and 2 KiB come from slabs. User space defaults to 47 bits. Small: a
+ * PTE table is 4 entries and as many hash slots, 16 of them a page of 256 words; upper tables have 4 entries (8 words).
+ */
 export const powerpc64Hash64k: Arch = Object.freeze({
   name: 'powerpc64-hash-64k',
   pageShift: 16,
@@ -12,4 +15,14 @@ export const powerpc64Hash64k: Arch = Object.freeze({
   upperTablesArePages: false,
   invalidate: Invalidate.broadcast,
   userAddressBits: 47,
+  tlbEntries: 256,
+  pcpBatch: 32,
+  small: Object.freeze({
+    pageShift: 10,
+    levelBits: Object.freeze([2, 2, 2, 2]),
+    pteTableWords: 16,
+    userAddressBits: 18,
+    tlbEntries: 16,
+    pcpBatch: 8,
+  }),
 })

@@ -1,7 +1,7 @@
 // x86_64 with four levels: whole-page tables of 512 entries, remote TLBs are flushed by IPI.
 import { type Arch, Invalidate } from './arch.ts'
 
-/** 4 KiB pages, 48-bit addresses of which user space has 47. */
+/** 4 KiB pages, 48-bit addresses of which user space has 47. Small: pages of 64 words, four entries at each level. */
 export const x86_64: Arch = Object.freeze({
   name: 'x86_64',
   pageShift: 12,
@@ -11,4 +11,14 @@ export const x86_64: Arch = Object.freeze({
   upperTablesArePages: true,
   invalidate: Invalidate.ipi,
   userAddressBits: 47,
+  tlbEntries: 256,
+  pcpBatch: 32,
+  small: Object.freeze({
+    pageShift: 8,
+    levelBits: Object.freeze([2, 2, 2, 2]),
+    pteTableWords: 64,
+    userAddressBits: 16,
+    tlbEntries: 16,
+    pcpBatch: 8,
+  }),
 })

@@ -3,6 +3,7 @@
 // may become another mm's VMA while a reader still holds the pointer, so the reader looks again once it has its count.
 import { accessFlags, checkAccess, FaultFlag, VmFault } from '../fault/fault.ts'
 import { handleMmFault } from '../fault/handle-mm-fault.ts'
+import { mightSleep } from '../machine/annotations.ts'
 import { Mode, setContext } from '../machine/entry.ts'
 import {
   atomicAdd,
@@ -156,6 +157,7 @@ function vmaStartWrite(vma: number): void {
 
 /** Announces a writer unless the VMA is detached, and waits until the count is `target`. Returns 0 if detached. */
 function enterLocked(vma: number, mm: number, target: number): number {
+  mightSleep()
   let count = readOnce(vma + Vma.refcnt)
   for (;;) {
     if (count === 0) return 0
@@ -167,7 +169,7 @@ function enterLocked(vma: number, mm: number, target: number): number {
   const started = lockStatStart()
   for (;;) {
     const turn = readOnce(mm + Mm.writerWait)
-    if (readOnce(vma + Vma.refcnt) === target) break
+    if (smpLoadAcquire(vma + Vma.refcnt) === target) break
     setContext(Mode.outside)
     futexWait(mm + Mm.writerWait, turn)
     setContext(Mode.kernel)

@@ -2,9 +2,9 @@
 // `endAccess` was not yet called the CPU is in user mode, the frame is the page's, and whoever takes it away waits.
 import { design } from '../design/design.ts'
 import { Mode, setContext } from '../machine/entry.ts'
-import { load, store, thisCpu } from '../machine/instructions.ts'
+import { load, readOnce, store, thisCpu, writeOnce } from '../machine/instructions.ts'
 import { Cpu } from '../machine/percpu.ts'
-import { enterUser, hardwareWalk, tlbLookup } from '../pagetable/tlb.ts'
+import { Access, enterUser, hardwareWalk, tlbLookup } from '../pagetable/tlb.ts'
 import { rcuBarrier, rcuSoftirq } from '../softirq.ts'
 import { VmFault } from './fault.ts'
 
@@ -47,4 +47,26 @@ export function beginAccess(vpn: number, access: number): number {
 /** Ends the access that `beginAccess` began. */
 export function endAccess(): void {
   setContext(Mode.outside)
+}
+
+/**
+ * A whole access: reads word `word` (from 0) of page `vpn`. Returns 0, the value in the CPU's `out0`; or as `beginAccess` the
+ * negated `VmFault` bits. Contract otherwise as `beginAccess`.
+ */
+export function userLoad(vpn: number, word: number): number {
+  const frame = beginAccess(vpn, Access.read)
+  if (frame < 0) return frame
+  const value = readOnce(frame + word)
+  endAccess()
+  store(thisCpu() + Cpu.out0, value)
+  return 0
+}
+
+/** A whole access: writes `value` into word `word` of page `vpn`. Returns 0, or as `beginAccess` the negated `VmFault` bits. */
+export function userStore(vpn: number, word: number, value: number): number {
+  const frame = beginAccess(vpn, Access.write)
+  if (frame < 0) return frame
+  writeOnce(frame + word, value)
+  endAccess()
+  return 0
 }

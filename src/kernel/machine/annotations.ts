@@ -15,6 +15,8 @@ export function rcuReadEnter(): void {}
 export function rcuReadExit(): void {}
 /** `head` was given to `call_rcu`. */
 export function rcuQueued(_head: number): void {}
+/** The callback of `head` is about to be called: the head is queued no more. */
+export function rcuInvoked(_head: number): void {}
 /** The executing CPU may sleep here: an error inside RCU, irq-off or spinlock sections. */
 export function mightSleep(): void {}
 

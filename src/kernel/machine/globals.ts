@@ -13,6 +13,8 @@ const fields = struct({
   magic: 1,
   nrCpus: 1,
   archId: 1,
+  geometryId: 1, // see `GeometryId`
+  freeingId: 1, // how page tables are freed: see `pagetable/freeing.ts`
   designId: 1,
   lockStatistics: 1,
   diskLatency: 1, // microseconds
@@ -35,6 +37,7 @@ const fields = struct({
   freePages: 1,
   freeHeads: MAX_ORDER,
   managedPages: 1,
+  buddyOrders: 1, // one word per frame
   // RCU; rcuLock
   rcuLock: 1,
   rcuGpSeq: 1, // odd while a grace period runs

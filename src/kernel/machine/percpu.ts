@@ -4,12 +4,14 @@ import { struct } from './struct.ts'
 
 /** Slab caches that a machine can have. */
 export const MAX_SLAB_CACHES = 12
-/** Entries of the software TLB (a power of two). */
+/** Entries of the software TLB for which there is room (a power of two); a geometry may use fewer. */
 export const TLB_ENTRIES = 256
 /** Words of one TLB entry: tag for reads, tag for writes, first word of the frame, the pte's frame and flags. */
 export const TLB_ENTRY_WORDS = 4
 /** Classes of locks that statistics tell apart (see `sync/lock-stat.ts`). */
 export const LOCK_CLASSES = 6
+/** Runs of present pages that the smaps walker keeps. */
+export const SMAPS_RANGES = 8
 /** Pages that an mmu_gather holds before it needs a batch. */
 export const MMU_GATHER_INLINE = 8
 
@@ -66,6 +68,12 @@ export const Cpu = struct({
   vmgFile: 1,
   vmgAnonVma: 1,
   vmgSource: 1, // the VMA that the range is, or is copied from; 0 for a new one
+  // the last read of smaps (see `proc/smaps.ts`)
+  smapsPresent: 1,
+  smapsDirty: 1,
+  smapsShown: 1,
+  smapsEnd: 1, // the page behind the run that grows
+  smapsRanges: 2 * SMAPS_RANGES,
   // maple state
   masTree: 1,
   masIndex: 1,

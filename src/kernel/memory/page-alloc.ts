@@ -1,6 +1,6 @@
 // The page allocator: a buddy system under one zone lock, with a list of single frames per CPU in front of it. The limit
 // is hard: when no frame is left the answer is 0, and the caller turns that into ENOMEM or an out-of-memory fault.
-import { PAGE_WORDS } from '../arch/arch.ts'
+import { PAGE_WORDS, PCP_BATCH } from '../arch/arch.ts'
 import { allocated, freed, Kind } from '../machine/annotations.ts'
 import { Global, MAX_ORDER } from '../machine/globals.ts'
 import { load, store, thisCpu } from '../machine/instructions.ts'
@@ -8,8 +8,6 @@ import { Cpu } from '../machine/percpu.ts'
 import { spinLockIrqsave, spinUnlockIrqrestore } from '../sync/spinlock.ts'
 import { Page, PageFlag, pageToPfn, pageToVirt, pfnToPage, prepNewPage } from './page.ts'
 
-/** Frames moved between the zone and a CPU's list at a time. */
-const PCP_BATCH = 32
 /** Frames that a CPU's list holds at most. */
 const PCP_HIGH = 96
 /** What a freed frame is filled with when poisoning is on. */
@@ -125,19 +123,25 @@ export function addToZone(page: number, order: number): void {
   while (at < MAX_ORDER - 1) {
     const buddy = pfn ^ (1 << at)
     if (buddy + (1 << at) > load(Global.nrFrames)) break
-    const other = pfnToPage(buddy)
-    if ((load(other + Page.flags) & PageFlag.buddy) === 0 || load(other + Page.order) !== at) break
-    unlinkFree(other, at)
+    if (load(buddyOrder(buddy)) !== at + 1) break
+    unlinkFree(pfnToPage(buddy), at)
     pfn &= ~(1 << at)
     at++
   }
   linkFree(pfnToPage(pfn), at)
 }
 
+/**
+ * The word of frame `pfn` that says whether a free block begins there: its order + 1, or 0. It lies outside `struct page`,
+ * because the look at a buddy must not touch words that whoever has allocated that frame changes without the zone's lock.
+ */
+function buddyOrder(pfn: number): number {
+  return load(Global.buddyOrders) + pfn
+}
+
 function linkFree(page: number, order: number): void {
   const head = load(Global.freeHeads + order)
-  store(page + Page.flags, PageFlag.buddy)
-  store(page + Page.order, order)
+  store(buddyOrder(pageToPfn(page)), order + 1)
   store(page + Page.next, head)
   store(page + Page.prev, 0)
   if (head !== 0) store(head + Page.prev, page)
@@ -150,5 +154,5 @@ function unlinkFree(page: number, order: number): void {
   if (prev === 0) store(Global.freeHeads + order, next)
   else store(prev + Page.next, next)
   if (next !== 0) store(next + Page.prev, prev)
-  store(page + Page.flags, 0)
+  store(buddyOrder(pageToPfn(page)), 0)
 }

@@ -1,6 +1,7 @@
 // The page cache: pages of files by file and page offset, in a hash table with a lock per bucket. A page in the cache has
 // one reference from it. Shared anonymous memory is a file without a disk (shmem).
 import { PAGE_WORDS } from '../arch/arch.ts'
+import { mightSleep } from '../machine/annotations.ts'
 import { Mode, setContext } from '../machine/entry.ts'
 import { Global } from '../machine/globals.ts'
 import { atomicAnd, atomicOr, blockOnIo, futexWait, futexWake, load, readOnce, store, thisCpu, zeroPage } from '../machine/instructions.ts'
@@ -99,6 +100,7 @@ export function pageUptodate(page: number): boolean {
 
 /** Reads the page from its file's disk: the caller added it to the cache, so it is locked by the caller. May sleep. */
 export function readPage(inode: number, page: number): void {
+  mightSleep()
   const frame = pageToVirt(page)
   zeroPage(frame, PAGE_WORDS)
   if (load(inode + Inode.disk) !== 0) {
@@ -123,6 +125,7 @@ function unlockPage(page: number, set: number): void {
 
 /** folio_wait_locked: sleeps until the page's reader is done. The caller has a reference and no lock that a fault needs. */
 export function waitOnPageLocked(page: number): void {
+  mightSleep()
   for (;;) {
     const flags = atomicOr(page + Page.flags, PageFlag.waiters)
     if ((flags & PageFlag.locked) === 0) {

@@ -8,8 +8,7 @@ import { struct } from '../machine/struct.ts'
 
 /**
  * `next`/`prev`: `lru`, or `rcu_head` (next, func), or the buddy or per-CPU free list. `mapping`: anon_vma | 1, file, or a
- * table's mm. `index`: page offset, a buddy's order, or how many fragments of a table page are in use
- * (`pt_frag_refcount`). `ptl`: the page-table lock, over `private`. `mapcount`: mappings less one, or the page's type.
+ * table's mm. `index`: page offset, or how many fragments of a table page are in use (`pt_frag_refcount`). `ptl`: the page-table lock, over `private`. `mapcount`: mappings less one, or the page's type.
  */
 export const Page = struct({
   flags: 1,
@@ -19,7 +18,6 @@ export const Page = struct({
   mapping: 1,
   ptMm: { at: 'mapping' },
   index: 1,
-  order: { at: 'index' },
   ptFragRefcount: { at: 'index' },
   ptl: 1,
   private: { at: 'ptl' },
@@ -32,7 +30,6 @@ export const PAGE_STRUCT_SHIFT = 31 - Math.clz32(Page.size)
 
 /** Bits of `flags`. */
 export const PageFlag = Object.freeze({
-  buddy: 1,
   table: 2,
   slab: 4,
   anonExclusive: 8,

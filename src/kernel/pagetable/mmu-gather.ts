@@ -1,7 +1,7 @@
 // mmu_gather: unhook, flush, free, always in that order. Pages and tables that were unhooked are collected while the
-// range grows; `tlbFinishMmu` flushes once, drops the pages and gives the tables to RCU, a batch with one rcu_head.
-// Where no batch can be had, a table is deferred by its own page (see `pte-free-defer.ts`), never freed at once: walkers
-// may hold nothing but RCU.
+// range grows; `tlbFinishMmu` flushes once, drops the pages and frees the tables as the machine's policy says: by default a
+// batch of them goes through RCU with one rcu_head (see `freeing.ts`). Where no batch can be had, a table is deferred by its
+// own page (see `pte-free-defer.ts`), never freed at once: walkers may hold nothing but RCU.
 import { atomicAdd, load, readOnce, store, thisCpu } from '../machine/instructions.ts'
 import { Cpu, MMU_GATHER_INLINE } from '../machine/percpu.ts'
 import { struct } from '../machine/struct.ts'
@@ -10,9 +10,9 @@ import { putPage } from '../memory/rmap.ts'
 import { Cache, kmemCacheAlloc, kmemCacheFree } from '../memory/slab.ts'
 import { callRcu, RcuHead } from '../sync/rcu.ts'
 import { RcuFunc } from '../sync/rcu-func.ts'
-import { pteFreeDefer } from './pte-free-defer.ts'
+import { beforeTablesAreFreed, Freeing, freeingPolicy, freeUnhookedTable } from './freeing.ts'
 import { tableFreeMemory, tableWords } from './table-alloc.ts'
-import { flushTlbMmRange } from './tlb-flush.ts'
+import { flushTlbMmRange, flushTlbMmRangeBroadcast } from './tlb-flush.ts'
 
 /** Entries of one batch. */
 export const GATHER_BATCH_ENTRIES = 56
@@ -76,7 +76,7 @@ function nextPageBatch(cpu: number): number {
   return batch
 }
 
-/** tlb_remove_table: the unhooked table is freed after the flush and a grace period. Its mm counts it no longer. */
+/** tlb_remove_table: the unhooked table is freed after the flush, as the policy says. Its mm counts it no longer. */
 export function tlbRemoveTable(table: number, level: number): void {
   const cpu = thisCpu()
   addTableWords(load(cpu + Cpu.gatherMm), -tableWords(level))
@@ -87,7 +87,8 @@ export function tlbRemoveTable(table: number, level: number): void {
     batch = kmemCacheAlloc(Cache.gatherBatch)
     if (batch === 0) {
       tlbFlushMmu()
-      pteFreeDefer(table, level)
+      beforeTablesAreFreed()
+      freeUnhookedTable(table, level)
       return
     }
     store(batch + GatherBatch.count, 0)
@@ -102,7 +103,7 @@ export function tlbRemoveTable(table: number, level: number): void {
 /** tlb_flush_mmu: flushes what was collected and frees it; the gather goes on. */
 export function tlbFlushMmu(): void {
   const cpu = thisCpu()
-  if (load(cpu + Cpu.gatherEnd) !== 0) flushTlbMmRange(load(cpu + Cpu.gatherMm), load(cpu + Cpu.gatherStart), load(cpu + Cpu.gatherEnd))
+  if (load(cpu + Cpu.gatherEnd) !== 0) flushGathered(cpu)
   store(cpu + Cpu.gatherStart, 0x7fffffff)
   store(cpu + Cpu.gatherEnd, 0)
   const count = load(cpu + Cpu.gatherCount)
@@ -120,7 +121,28 @@ export function tlbFlushMmu(): void {
   }
   const tables = load(cpu + Cpu.gatherTables)
   store(cpu + Cpu.gatherTables, 0)
-  if (tables !== 0) callRcu(tables + GatherBatch.rcuHead, RcuFunc.tableBatch)
+  if (tables === 0) return
+  if (freeingPolicy() === Freeing.rcuBatch) callRcu(tables + GatherBatch.rcuHead, RcuFunc.tableBatch)
+  else freeTables(tables)
+}
+
+function flushGathered(cpu: number): void {
+  const mm = load(cpu + Cpu.gatherMm)
+  const start = load(cpu + Cpu.gatherStart)
+  const end = load(cpu + Cpu.gatherEnd)
+  if (freeingPolicy() === Freeing.immediate) flushTlbMmRangeBroadcast(mm, start, end)
+  else flushTlbMmRange(mm, start, end)
+}
+
+/** Frees a batch of flushed tables one by one. */
+function freeTables(batch: number): void {
+  beforeTablesAreFreed()
+  const n = load(batch + GatherBatch.count)
+  for (let i = 0; i < n; i++) {
+    const entry = load(batch + GatherBatch.entries + i)
+    freeUnhookedTable(entry & ~LEVEL_MASK, entry & LEVEL_MASK)
+  }
+  kmemCacheFree(Cache.gatherBatch, batch)
 }
 
 /**

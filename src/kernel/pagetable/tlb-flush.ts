@@ -42,6 +42,15 @@ export function switchMm(mm: number): void {
  * TLB held before. More than 33 pages flush everything. Interrupts are on; no page-table lock needs to be held.
  */
 export function flushTlbMmRange(mm: number, start: number, end: number): void {
+  flush(mm, start, end, INVALIDATE)
+}
+
+/** The same by a broadcast whatever the architecture (x86 has INVLPGB): nobody in the kernel is waited for. */
+export function flushTlbMmRangeBroadcast(mm: number, start: number, end: number): void {
+  flush(mm, start, end, Invalidate.broadcast)
+}
+
+function flush(mm: number, start: number, end: number, invalidate: number): void {
   const last = end - start > FLUSH_CEILING ? EVERYTHING : end
   const first = last === EVERYTHING ? 0 : start
   const me = smpProcessorId()
@@ -54,14 +63,14 @@ export function flushTlbMmRange(mm: number, start: number, end: number): void {
     while (bits !== 0) {
       const bit = 31 - Math.clz32(bits & -bits)
       bits &= bits - 1
-      shootDown(w * 32 + bit, first, last)
+      shootDown(w * 32 + bit, first, last, invalidate)
       shot = 1
     }
   }
   if (shot !== 0) store(thisCpu() + Cpu.statShootdowns, load(thisCpu() + Cpu.statShootdowns) + 1)
 }
 
-function shootDown(target: number, start: number, end: number): void {
+function shootDown(target: number, start: number, end: number, invalidate: number): void {
   const cpu = perCpu(target)
   spinLockIrqsave(cpu + Cpu.flushLock)
   if (load(cpu + Cpu.flushEnd) === 0) {
@@ -76,7 +85,22 @@ function shootDown(target: number, start: number, end: number): void {
   const context = readContext(cpu)
   const mode = contextMode(context)
   if (mode === Mode.user) while (readContext(cpu) === context) relax()
-  else if (mode === Mode.kernel && INVALIDATE === Invalidate.ipi) ipiAndWait(target, cpu, context)
+  else if (mode === Mode.kernel && invalidate === Invalidate.ipi) ipiAndWait(target, cpu, context)
+}
+
+/**
+ * tlb_remove_table_sync_one: an IPI to every other CPU in the kernel, whatever it runs. When it returns, whoever walked page
+ * tables with interrupts off when it began is done; not so who holds RCU alone. Interrupts are on.
+ */
+export function tlbRemoveTableSyncOne(): void {
+  const me = smpProcessorId()
+  const cpus = load(Global.nrCpus)
+  for (let target = 0; target < cpus; target++) {
+    if (target === me) continue
+    const cpu = perCpu(target)
+    const context = readContext(cpu)
+    if (contextMode(context) === Mode.kernel) ipiAndWait(target, cpu, context)
+  }
 }
 
 /** Sends an IPI and waits until it is answered or the target has left the kernel, upon which it looks by itself. */

@@ -1,9 +1,9 @@
 // The software TLB of each CPU: direct mapped, touched by its CPU alone; and the hardware that fills it, itself a lockless
 // page-table walker. It runs in `Mode.user`: whoever invalidates waits until a CPU in that mode has left it.
-import { ENTRY_WORDS, PTRS_PER_P4D, PTRS_PER_PMD, PTRS_PER_PUD } from '../arch/arch.ts'
+import { ENTRY_WORDS, PTRS_PER_P4D, PTRS_PER_PMD, PTRS_PER_PUD, TLB_MASK } from '../arch/arch.ts'
 import { Mode, setContext } from '../machine/entry.ts'
 import { load, readOnce, store, thisCpu, writeOnce } from '../machine/instructions.ts'
-import { Cpu, TLB_ENTRIES, TLB_ENTRY_WORDS } from '../machine/percpu.ts'
+import { Cpu, TLB_ENTRY_WORDS } from '../machine/percpu.ts'
 import { struct } from '../machine/struct.ts'
 import { pfnToVirt } from '../memory/page.ts'
 import { spinLockIrqsave, spinUnlockIrqrestore } from '../sync/spinlock.ts'
@@ -21,7 +21,7 @@ export const FLUSH_CEILING = 33
 
 /** Looks page `vpn` up for `access` in the executing CPU's TLB. Returns the first word of its frame, or 0. */
 export function tlbLookup(vpn: number, access: number): number {
-  const entry = thisCpu() + Cpu.tlb + (vpn & (TLB_ENTRIES - 1)) * TLB_ENTRY_WORDS
+  const entry = thisCpu() + Cpu.tlb + (vpn & TLB_MASK) * TLB_ENTRY_WORDS
   return load(entry + access) === vpn + 1 ? load(entry + TlbEntry.frame) : 0
 }
 
@@ -52,7 +52,7 @@ export function hardwareWalk(mm: number, vpn: number, access: number): number {
 
 function tlbFill(vpn: number, pte: number): number {
   const cpu = thisCpu()
-  const entry = cpu + Cpu.tlb + (vpn & (TLB_ENTRIES - 1)) * TLB_ENTRY_WORDS
+  const entry = cpu + Cpu.tlb + (vpn & TLB_MASK) * TLB_ENTRY_WORDS
   const frame = pfnToVirt(ptePfn(pte))
   store(entry + TlbEntry.read, vpn + 1)
   // A write must find the dirty bit set, or walk again to set it.
@@ -67,12 +67,12 @@ function tlbFill(vpn: number, pte: number): number {
 export function localFlush(start: number, end: number): void {
   const cpu = thisCpu()
   if (end - start > FLUSH_CEILING) {
-    for (let i = 0; i < TLB_ENTRIES; i++) forget(cpu + Cpu.tlb + i * TLB_ENTRY_WORDS)
+    for (let i = 0; i <= TLB_MASK; i++) forget(cpu + Cpu.tlb + i * TLB_ENTRY_WORDS)
     store(cpu + Cpu.statTlbFullFlushes, load(cpu + Cpu.statTlbFullFlushes) + 1)
     return
   }
   for (let vpn = start; vpn < end; vpn++) {
-    const entry = cpu + Cpu.tlb + (vpn & (TLB_ENTRIES - 1)) * TLB_ENTRY_WORDS
+    const entry = cpu + Cpu.tlb + (vpn & TLB_MASK) * TLB_ENTRY_WORDS
     if (load(entry + TlbEntry.read) === vpn + 1) forget(entry)
   }
 }

@@ -11,6 +11,8 @@ import {
   futexWake,
   load,
   readOnce,
+  smpLoadAcquire,
+  smpStoreRelease,
   store,
   thisCpu,
   writeOnce,
@@ -113,9 +115,9 @@ function waitForGrant(sem: number, kind: number, lockClass: number): void {
   atomicOr(sem + Rwsem.count, WAITERS)
   grant(sem)
   spinUnlock(sem + Rwsem.waitLock)
-  if (readOnce(me + Cpu.waitGranted) === 0) {
+  if (smpLoadAcquire(me + Cpu.waitGranted) === 0) {
     setContext(Mode.outside)
-    while (readOnce(me + Cpu.waitGranted) === 0) futexWait(me + Cpu.waitGranted, 0)
+    while (smpLoadAcquire(me + Cpu.waitGranted) === 0) futexWait(me + Cpu.waitGranted, 0)
     setContext(Mode.kernel)
   }
   lockAcquired(sem, kind)
@@ -141,7 +143,7 @@ function grant(sem: number): void {
     const next = load(waiter + Cpu.waitNext)
     store(sem + Rwsem.head, next)
     if (next === 0) store(sem + Rwsem.tail, 0)
-    writeOnce(waiter + Cpu.waitGranted, 1)
+    smpStoreRelease(waiter + Cpu.waitGranted, 1)
     futexWake(waiter + Cpu.waitGranted, 1)
   }
   atomicAnd(sem + Rwsem.count, ~WAITERS)

@@ -1,6 +1,6 @@
 // Sequence counts: writers are already serialised; readers never spin and never wait, they compare and give up or retry.
 // The words that a sequence count protects must be read with `readOnce`: JavaScript has no fences for plain accesses.
-import { load, readOnce, smpRmb, smpWmb, writeOnce } from '../machine/instructions.ts'
+import { load, readOnce, smpRmb, smpStoreRelease, smpWmb, writeOnce } from '../machine/instructions.ts'
 
 /** write_seqcount_begin: the count becomes odd. The caller holds the lock that serialises writers. */
 export function writeSeqcountBegin(seq: number): void {
@@ -10,8 +10,7 @@ export function writeSeqcountBegin(seq: number): void {
 
 /** write_seqcount_end: the count becomes even. */
 export function writeSeqcountEnd(seq: number): void {
-  smpWmb()
-  writeOnce(seq, (load(seq) + 1) | 0)
+  smpStoreRelease(seq, (load(seq) + 1) | 0)
 }
 
 /** raw_read_seqcount: returns the count; odd means that a writer is at work. */

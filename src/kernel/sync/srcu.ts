@@ -1,6 +1,6 @@
 // Sleepable RCU, by the kernel's two-scan algorithm: readers count into one of two banks, a grace period waits for the
 // idle bank, flips, and waits for the other. Two scans, because a reader may fetch the index long before it counts.
-import { mightSleep } from '../machine/annotations.ts'
+import { mightSleep, rcuQueued } from '../machine/annotations.ts'
 import { Mode, setContext } from '../machine/entry.ts'
 import { Global } from '../machine/globals.ts'
 import { atomicAdd, load, readOnce, relax, smpMb, smpProcessorId, store, writeOnce } from '../machine/instructions.ts'
@@ -72,6 +72,7 @@ export function synchronizeSrcu(domain: number): void {
 
 /** call_srcu: after a grace period of `domain`, `func` is called with `head` (by `srcuAdvance`'s caller). Never sleeps. */
 export function callSrcu(domain: number, head: number, func: number): void {
+  rcuQueued(head)
   store(head + RcuHead.next, 0)
   store(head + RcuHead.func, func)
   spinLock(domain + Srcu.listLock)

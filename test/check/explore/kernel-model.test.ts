@@ -66,6 +66,7 @@ function randomTasks(tiny: Tiny, seed: number, onEnd: (end: string) => void): { 
       return kernelModel({
         machine,
         calls: plans.map((plan, cpu) => [() => task(plan, cpu)]),
+        handWritten: true,
         check: (results, words) => {
           onEnd(`${results.join()} ${words.subarray(SCRATCH, SCRATCH + 4).join()}`)
           return ''

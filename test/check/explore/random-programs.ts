@@ -4,7 +4,10 @@ import type { Agent, Litmus, Operations } from '../../../src/check/explore/litmu
 import type { Model } from '../../../src/check/explore/model.ts'
 
 /** Which operations a program may use. */
-export type Flavour = 'accesses' | 'locks' | 'waits' | 'futexes' | 'mixed'
+export type Flavour = 'accesses' | 'locks' | 'waits' | 'futexes' | 'mixed' | 'scattered' | 'plain' | 'loops'
+
+/** Flavours whose words are so many that some belong to one agent. */
+const WIDE: readonly Flavour[] = ['scattered', 'plain']
 
 const KINDS: Record<Flavour, readonly string[]> = {
   accesses: ['read', 'write', 'add', 'exchange', 'cas', 'cas'],
@@ -25,6 +28,10 @@ const KINDS: Record<Flavour, readonly string[]> = {
     'futexWait',
     'futexWake',
   ],
+  scattered: ['read', 'write', 'write', 'add', 'cas', 'section', 'awaitOther', 'awaitExchange', 'futexWait', 'futexWake', 'expect'],
+  /** They may run for ever: for searches that know states again. */
+  loops: ['read', 'write', 'write', 'cas', 'section', 'awaitOther', 'again', 'again'],
+  plain: ['read', 'write', 'cas', 'load', 'store', 'store', 'guarded', 'guarded', 'guarded'],
 }
 
 function generatorOf(seed: number): (below: number) => number {
@@ -37,21 +44,33 @@ function generatorOf(seed: number): (below: number) => number {
   }
 }
 
-/** A program of two to four agents with a few operations each on two words. What was read steers what comes next. */
-export function randomProgram(seed: number, flavour: Flavour): Litmus & { readonly text: string } {
+/** A random program, and what its agents have read last in the present execution. */
+export interface RandomProgram extends Litmus {
+  readonly text: string
+  readonly registers: Int32Array
+}
+
+/**
+ * A program of two to four agents with a few operations each on two words. What was read steers what comes next. `forgets`:
+ * the agents say what they depend on. `longest`: the most operations of an agent, instead of few.
+ */
+export function randomProgram(seed: number, flavour: Flavour, forgets = false, longest = 0): RandomProgram {
+  const words = WIDE.includes(flavour) ? 4 : 2
+  const lock = words + 1
   const random = generatorOf(seed)
   const count = 2 + random(3)
-  const most = count === 4 ? 2 : count === 3 ? 3 : 4
+  const most = longest > 0 ? longest : count === 4 ? 2 : count === 3 ? 3 : 4
   const kinds = KINDS[flavour]
   const lines: string[] = []
   const agents: Agent[] = []
+  const registers = new Int32Array(count)
   for (let agent = 0; agent < count; agent++) {
     const plan: { kind: string; p: number; a: number; b: number; ifSeen: number }[] = []
     const length = 1 + random(most)
     for (let i = 0; i < length; i++) {
       plan.push({
         kind: kinds[random(kinds.length)] as string,
-        p: 1 + random(2),
+        p: 1 + random(words),
         a: random(3),
         b: random(3),
         ifSeen: random(3) === 0 ? random(3) : -1,
@@ -60,7 +79,11 @@ export function randomProgram(seed: number, flavour: Flavour): Litmus & { readon
     lines.push(plan.map(({ kind, p, a, b, ifSeen }) => `${kind}(${p},${a},${b})${ifSeen < 0 ? '' : `?${ifSeen}`}`).join('; '))
     agents.push(function* (on: Operations) {
       let seen = 0
-      for (const { kind, p, a, b, ifSeen } of plan) {
+      registers[agent] = 0
+      for (let i = 0; i < plan.length; i++) {
+        const { kind, p, a, b, ifSeen } = plan[i] as (typeof plan)[number]
+        registers[agent] = seen
+        if (forgets) on.keep(i, seen)
         if (ifSeen >= 0 && seen !== ifSeen) continue
         if (kind === 'read') seen = yield on.read(p)
         else if (kind === 'write') yield on.write(p, a)
@@ -74,15 +97,27 @@ export function randomProgram(seed: number, flavour: Flavour): Litmus & { readon
         else if (kind === 'awaitExchange') yield on.awaitExchange(p, a, b)
         else if (kind === 'futexWait') seen = yield on.futexWait(p, a)
         else if (kind === 'futexWake') seen = yield on.futexWake(p, 1 + (a & 1))
-        else {
-          yield on.lock(3)
+        else if (kind === 'expect') on.assert((yield on.read(p)) !== 2, 'it is two')
+        else if (kind === 'again') {
           seen = yield on.read(p)
-          yield on.unlock(3)
+          if (seen === a) i = -1
+        } else if (kind === 'load') seen = on.load(p)
+        else if (kind === 'store') on.store(p, a)
+        else if (kind === 'guarded') {
+          yield on.lock(lock)
+          seen = on.load(p)
+          on.store(p, (seen + a) % 3)
+          yield on.unlock(lock)
+        } else {
+          yield on.lock(lock)
+          seen = yield on.read(p)
+          yield on.unlock(lock)
         }
       }
+      registers[agent] = seen
     })
   }
-  return { words: 3, agents, mayBlock: true, text: lines.join('  ∥  ') }
+  return { words: lock, agents, mayBlock: true, text: lines.join('  ∥  '), registers }
 }
 
 /**

@@ -1,0 +1,55 @@
+// `gracewalk/check`: the checker as a library, for any test runner.
+//
+//   import { check, scenario } from 'gracewalk/check'
+//   const result = await check(scenario({ … }), { design: 'vma-lock' })
+//   expect(result.verdict).toBe('proved')
+
+import type { ExploreReport, Path } from './check/explore/index.ts'
+import { counterexampleColumns } from './report/columns.ts'
+import { SCENARIOS } from './scenario/all.ts'
+import { type CheckOptions, cellOf, checkCell, explain, replayPath } from './scenario/check.ts'
+import { type Combination, type Scenario, ScenarioError } from './scenario/scenario.ts'
+
+export type { Call, Calls } from './scenario/calls.ts'
+export { READ_ONLY, READ_WRITE } from './scenario/calls.ts'
+export { type Combination, type Expectation, type Play, type Scenario, ScenarioError, scenario, type Variant } from './scenario/scenario.ts'
+export type { Stage } from './scenario/stage.ts'
+export { type Path, SCENARIOS as scenarios }
+
+/** What a check came to. */
+export interface Checked extends ExploreReport {
+  /** Whether the verdict does not contradict what the scenario expects. */
+  readonly asExpected: boolean
+  /** The counterexample in columns, or '' without a violation. */
+  readonly counterexample: string
+}
+
+/** What is checked, of which combination, and what may be spent; the scenario's first combination where nothing is said. */
+export type CheckLibraryOptions = CheckOptions & Partial<Combination>
+
+function find(name: string): { scenario: Scenario; variant: string | null } {
+  const [plain, variant = null] = name.split(':') as [string, string | undefined]
+  const found = SCENARIOS.find((one) => one.name === plain)
+  if (found === undefined) throw new ScenarioError(`there is no scenario '${plain}'`)
+  return { scenario: found, variant }
+}
+
+/** Checks one scenario (or one that ships, by name; `name:variant` for a broken variant) on one combination. */
+export async function check(what: Scenario | string, options: CheckLibraryOptions = {}): Promise<Checked> {
+  const { design, arch, freeing, ...rest } = options
+  const { scenario, variant } = typeof what === 'string' ? find(what) : { scenario: what, variant: null }
+  const cell = cellOf(scenario, given({ design, arch, freeing }), variant)
+  const { report, asExpected } = await checkCell(cell, rest)
+  const explained = report.verdict === 'violation' ? await explain(cell, report.path, rest) : null
+  return { ...report, asExpected, counterexample: explained === null ? '' : counterexampleColumns(explained.counterexample).join('\n') }
+}
+
+/** Runs one execution of a scenario along `path`. Returns what is wrong at its end, or ''. Throws where the path does not fit. */
+export function replayScenario(what: Scenario | string, combination: Partial<Combination>, path: Path): Promise<string> {
+  const { scenario, variant } = typeof what === 'string' ? find(what) : { scenario: what, variant: null }
+  return replayPath(cellOf(scenario, combination, variant), path)
+}
+
+function given(combination: { [K in keyof Combination]: string | undefined }): Partial<Combination> {
+  return Object.fromEntries(Object.entries(combination).filter(([, value]) => value !== undefined))
+}

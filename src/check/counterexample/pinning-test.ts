@@ -1,0 +1,34 @@
+// The few lines of a test that pin a violation.
+import type { Path } from '../explore/index.ts'
+import { signatureOf } from './signature.ts'
+
+/** What the test replays. */
+export interface Pinned {
+  readonly scenario: string
+  readonly design: string
+  readonly arch: string
+  readonly freeing: string
+  readonly path: Path
+  readonly failure: string
+}
+
+/** The text of a test, for any runner that has `it` and `expect`, that fails once the violation does not happen any more. */
+export function pinningTest({ scenario, design, arch, freeing, path, failure }: Pinned): string {
+  const words = signatureOf(failure, null).replace(/^thrown: /, '')
+  const pattern = words.replace(/[\\^$.*+?()[\]{}|/]/g, '\\$&')
+  const combination = Object.entries({ design, arch, freeing })
+    .filter(([, value]) => value !== '')
+    .map(([name, value]) => `${name}: ${quote(value)}`)
+  return [
+    "import { replayScenario } from 'gracewalk/check'",
+    '',
+    `it(${quote(`${scenario}: ${words}`)}, async () => {`,
+    `  const path = [${path.join(', ')}]`,
+    `  expect(await replayScenario(${quote(scenario)}, { ${combination.join(', ')} }, path)).toMatch(/${pattern}/)`,
+    '})',
+  ].join('\n')
+}
+
+function quote(text: string): string {
+  return `'${text.replace(/[\\']/g, '\\$&').replace(/\n/g, '\\n')}'`
+}

@@ -1,0 +1,123 @@
+// `gracewalk ablate`: changes one synchronising site of the kernel at a time and checks the scenarios that execute it again.
+import { writeFileSync } from 'node:fs'
+import { ablationJson, ablationMarkdown, ablationSummary, siteLines } from '../report/ablation-report.ts'
+import { table } from '../report/table.ts'
+import {
+  type Ablated,
+  ablateSite,
+  ablationCells,
+  type Coverage,
+  cellsThrough,
+  coverageOf,
+  functionsWithInstructions,
+  inTurns,
+  kernelSites,
+} from '../scenario/ablation.ts'
+import { SCENARIOS } from '../scenario/all.ts'
+import { openPool } from '../scenario/pool.ts'
+import type { Scenario } from '../scenario/scenario.ts'
+import { timeOption } from './check-options.ts'
+import { names, type RawOptions, text, wholeNumber } from './option-values.ts'
+import { startProgress } from './progress.ts'
+import { coloursFor, say } from './terminal.ts'
+import { Exit, suggestion, UsageError } from './usage-error.ts'
+
+/** What `gracewalk ablate` is to do. */
+export interface AblateOptions {
+  /** `file:line` or a site's id; all sites if undefined. */
+  readonly site: string | undefined
+  readonly operators: readonly string[]
+  readonly jobs: number
+  /** Milliseconds for the check of one scenario, and for all checks of one site. */
+  readonly time: number
+  readonly siteTime: number
+  readonly preemptions: number
+  readonly list: boolean
+  readonly json: boolean
+  /** Where to write the generated page. */
+  readonly markdown: string | undefined
+}
+
+const OPERATORS = ['lock', 'rcu', 'irq', 'recheck', 'flush', 'ipi', 'wait', 'wake', 'exclusion', 'publish', 'atomicity', 'ordering']
+
+/** Reads the options. Throws `UsageError`. */
+export function ablateOptions(raw: RawOptions, cores: number): AblateOptions {
+  return {
+    site: text(raw, 'site'),
+    operators: names(raw, 'operator', OPERATORS),
+    jobs: wholeNumber(raw, 'jobs', cores, 1, 64),
+    time: timeOption(raw, 'time', 10_000),
+    siteTime: timeOption(raw, 'siteTime', 60_000),
+    preemptions: wholeNumber(raw, 'preemptions', 2, 0, 8),
+    list: raw.list === true,
+    json: raw.json === true,
+    markdown: text(raw, 'markdown'),
+  }
+}
+
+/** Runs the command. Returns the exit code. */
+export async function ablateCommand(wanted: readonly string[], options: AblateOptions, version: string): Promise<number> {
+  const scenarios = wanted.length === 0 ? SCENARIOS : wanted.map(scenarioNamed)
+  const { sites: all, files } = kernelSites()
+  const sites = all.filter((site) => options.operators.includes(site.operator)).filter((site) => matches(site, options.site))
+  if (sites.length === 0) throw new UsageError(`no site at '${options.site}': gracewalk ablate --list shows them`)
+  const colours = coloursFor(process.stdout)
+  if (options.list) {
+    if (options.json) say([JSON.stringify({ gracewalk: version, sites: sites.map(({ variants, ...site }) => site) }, null, 2)])
+    else
+      say(
+        table(
+          ['site', 'function', 'what', 'source'],
+          sites.map((s) => [s.id, s.function, s.explanation, s.text.slice(0, 60)]),
+          colours,
+        ),
+      )
+    return Exit.success
+  }
+  const progress = startProgress(options.json && !process.stderr.isTTY)
+  const pool = openPool(options.jobs)
+  try {
+    const cells = ablationCells(scenarios)
+    const coverage: Coverage[] = []
+    for (const [cell, name] of cells) {
+      coverage.push(await coverageOf(cell, name))
+      progress.at('learning what the scenarios execute', coverage.length, cells.length)
+    }
+    const instructed = await functionsWithInstructions()
+    const results: Ablated[] = []
+    await inTurns(sites, options.jobs, async (site) => {
+      const result = await ablateSite(site, files, cellsThrough(site, coverage, instructed), pool, options)
+      results.push(result)
+      progress.at(`${site.id}: ${result.verdict}`, results.length, sites.length)
+    })
+    results.sort((a, b) => a.site.file.localeCompare(b.site.file) || a.site.line - b.site.line || a.site.column - b.site.column)
+    progress.stop()
+    if (options.markdown !== undefined) writeFileSync(options.markdown, ablationMarkdown(results))
+    if (options.json) say([JSON.stringify(ablationJson(version, results), null, 2)])
+    else say([...siteLines(results, colours), '', ...ablationSummary(results, colours)])
+    return Exit.success
+  } finally {
+    progress.stop()
+    await pool.close()
+  }
+}
+
+function matches(
+  { id, file, line }: { readonly id: string; readonly file: string; readonly line: number },
+  wanted: string | undefined,
+): boolean {
+  if (wanted === undefined) return true
+  const short = wanted.replace(/^(?:\.\/)?(?:src\/)?kernel\//, '')
+  return id === short || id.startsWith(`${short}:`) || `${file}:${line}` === short || file === short
+}
+
+function scenarioNamed(name: string): Scenario {
+  const found = SCENARIOS.find((one) => one.name === name)
+  if (found !== undefined) return found
+  throw new UsageError(
+    `unknown scenario '${name}'${suggestion(
+      name,
+      SCENARIOS.map((one) => one.name),
+    )} (gracewalk check --list)`,
+  )
+}

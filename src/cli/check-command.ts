@@ -1,0 +1,190 @@
+// `gracewalk check`: explores scenarios in every combination that was asked for, and says what is wrong, proved, or not proved.
+import { readFileSync, writeFileSync } from 'node:fs'
+import { counterexampleJson, readReplay } from '../check/counterexample/index.ts'
+import { checkJson } from '../report/check-json.ts'
+import { checkSummary, checkTable, coverage, verdictText } from '../report/check-report.ts'
+import { counterexampleColumns } from '../report/columns.ts'
+import { SCENARIOS, scenariosIn } from '../scenario/all.ts'
+import { type Cell, cellName, cellsOf, combinationsOf } from '../scenario/cells.ts'
+import { type CheckResult, cellOf, type Explanation, explain, replayCell } from '../scenario/check.ts'
+import { openPool, type SentOptions } from '../scenario/pool.ts'
+import type { Scenario } from '../scenario/scenario.ts'
+import type { CheckCommandOptions } from './check-options.ts'
+import { startProgress } from './progress.ts'
+import { coloursFor, say } from './terminal.ts'
+import { Exit, suggestion, UsageError } from './usage-error.ts'
+
+/** Runs the command. Returns the exit code. */
+export async function checkCommand(wanted: readonly string[], options: CheckCommandOptions, version: string): Promise<number> {
+  const known = options.file === undefined ? SCENARIOS : [...(await scenariosIn(options.file)), ...SCENARIOS]
+  if (options.list) return list(known, options, version)
+  if (options.replay !== undefined) return replay(options.replay, known, options, version)
+  const own = options.file !== undefined && wanted.length === 0 ? await scenariosIn(options.file) : known
+  const cells = wanted.length === 0 ? cellsOf(own, { ...options, variants: options.variants }) : chosen(wanted, known, options)
+  if (cells.length === 0) throw new UsageError('no scenario asks its question of the combination that was asked for')
+  const results = await checkAll(cells, options)
+  const only = cells.length === 1 ? (cells[0] as Cell) : null
+  return only === null ? reportMatrix(results, options, version) : reportOne(only, results[0] as CheckResult, options, version)
+}
+
+/** `fault-vs-munmap`, `srcu:one-scan`, or the start of names with a `*`. */
+function chosen(wanted: readonly string[], known: readonly Scenario[], options: CheckCommandOptions): readonly Cell[] {
+  return wanted.flatMap((name) => {
+    const [plain, variant] = name.split(':') as [string, string | undefined]
+    const found = plain.endsWith('*')
+      ? known.filter((one) => one.name.startsWith(plain.slice(0, -1)))
+      : known.filter((one) => one.name === plain)
+    if (found.length === 0)
+      throw new UsageError(
+        `unknown scenario '${plain}'${suggestion(
+          plain,
+          known.map((one) => one.name),
+        )} (gracewalk check --list)`,
+      )
+    const variants = found.flatMap((one) => (one.variants ?? []).map((of) => of.name))
+    if (variant !== undefined && !variants.includes(variant)) {
+      throw new UsageError(
+        variants.length === 0
+          ? `scenario ${plain} has no variants`
+          : `unknown variant '${variant}' of ${plain}${suggestion(variant, variants)}`,
+      )
+    }
+    return cellsOf(found, { ...options, variants: variant ?? false })
+  })
+}
+
+async function checkAll(cells: readonly Cell[], options: CheckCommandOptions): Promise<readonly CheckResult[]> {
+  const progress = startProgress(options.json && !process.stderr.isTTY)
+  const pool = openPool(Math.min(options.jobs, cells.length))
+  const sent: SentOptions = {
+    preemptions: options.preemptions,
+    mode: options.mode,
+    seed: options.seed,
+    milliseconds: options.time,
+    ...(options.states === undefined ? {} : { states: options.states }),
+  }
+  let done = 0
+  const show = (text: string): void => progress.at(text, done, cells.length)
+  try {
+    return await Promise.all(
+      cells.map(async (cell) => {
+        const name = {
+          file: options.file ?? null,
+          scenario: cell.scenario.name,
+          variant: cell.variant?.name ?? null,
+          combination: cell.combination,
+        }
+        const result = await pool.check(fileOf(name, cell), sent, undefined, (text) => show(`${cellName(cell)}: ${text}`))
+        done++
+        show(cellName(cell))
+        return result
+      }),
+    )
+  } finally {
+    progress.stop()
+    await pool.close()
+  }
+}
+
+function fileOf<T extends { readonly file: string | null }>(name: T, { scenario }: Cell): T {
+  return SCENARIOS.includes(scenario) ? { ...name, file: null } : name
+}
+
+function reportMatrix(results: readonly CheckResult[], options: CheckCommandOptions, version: string): number {
+  if (options.json) say([JSON.stringify(checkJson(version, results, null), null, 2)])
+  else {
+    const colours = coloursFor(process.stdout)
+    say([...checkTable(results, colours), '', ...checkSummary(results, colours)])
+    const shown = results.find(({ report, asExpected }) => report.verdict === 'violation' && !asExpected)
+    if (shown !== undefined) say(['', `to see it: gracewalk check ${commandFor(shown)}`])
+  }
+  return results.every(({ asExpected }) => asExpected) ? Exit.success : Exit.failed
+}
+
+function commandFor({ scenario, variant, combination: { design, arch, freeing } }: CheckResult): string {
+  return `${scenario}${variant === null ? '' : `:${variant}`} --design ${design} --arch ${arch} --freeing ${freeing}`
+}
+
+async function reportOne(cell: Cell, result: CheckResult, options: CheckCommandOptions, version: string): Promise<number> {
+  const violated = result.report.verdict === 'violation'
+  const explained = violated ? await explain(cell, result.report.path, { all: options.all }) : null
+  if (explained !== null && options.save !== undefined) writeFileSync(options.save, `${JSON.stringify(explained.replay)}\n`)
+  if (options.json) {
+    const counterexample = explained === null ? null : { ...counterexampleJson(explained.counterexample), replay: explained.replay }
+    say([JSON.stringify(checkJson(version, [result], counterexample), null, 2)])
+  } else sayOne(cell, result, explained, options)
+  return result.asExpected ? Exit.success : Exit.failed
+}
+
+function sayOne(cell: Cell, result: CheckResult, explained: Explanation | null, options: CheckCommandOptions): void {
+  const colours = coloursFor(process.stdout)
+  const verdict = verdictText(result.report)
+  say([
+    cell.scenario.question,
+    '',
+    `${colours.bold(cellName(cell))}: ${result.asExpected ? colours.green(verdict) : colours.red(verdict)}, under SC`,
+  ])
+  if (cell.variant !== null) say([`the kernel is broken on purpose: ${cell.variant.wrong}`])
+  say([...coverage(result), ''])
+  if (explained !== null) {
+    say(counterexampleColumns(explained.counterexample, { width: options.wide ? 0 : 80, colours }))
+    say(['', 'a test that pins it:', '', ...explained.test.split('\n').map((line) => `  ${line}`), ''])
+    say([
+      options.save === undefined
+        ? '--save FILE keeps it for gracewalk check --replay FILE'
+        : `kept in ${options.save}: gracewalk check --replay ${options.save}`,
+    ])
+  }
+  if (result.expected !== null)
+    say([result.asExpected ? `as expected: ${result.expected}` : colours.red(`not as expected, which is ${result.expected}`)])
+}
+
+async function replay(path: string, known: readonly Scenario[], options: CheckCommandOptions, version: string): Promise<number> {
+  let text: string
+  try {
+    text = readFileSync(path, 'utf8')
+  } catch {
+    throw new UsageError(`cannot read ${path}: --replay takes a file that gracewalk check --save wrote`)
+  }
+  let file: ReturnType<typeof readReplay>
+  try {
+    file = readReplay(text)
+  } catch (error) {
+    throw new UsageError(`${path}: ${error instanceof Error ? error.message : error}`)
+  }
+  const [name, variant = null] = file.scenario.split(':') as [string, string | undefined]
+  const scenario = known.find((one) => one.name === name)
+  if (scenario === undefined) throw new UsageError(`${path} is of scenario '${name}', which is not here: give its file with --file`)
+  const { verdict, counterexample } = await replayCell(cellOf(scenario, file.combination, variant), file, { all: options.all })
+  if (options.json) {
+    say([JSON.stringify({ gracewalk: version, replay: path, ...verdict, counterexample: counterexampleJson(counterexample) }, null, 2)])
+  } else {
+    const colours = coloursFor(process.stdout)
+    say(counterexampleColumns(counterexample, { width: options.wide ? 0 : 80, colours }))
+    say(['', verdict.same ? colours.green('reproduced exactly') : colours.red(verdict.message)])
+  }
+  return verdict.same ? Exit.success : Exit.failed
+}
+
+function list(known: readonly Scenario[], options: CheckCommandOptions, version: string): number {
+  const entries = known.map((scenario) => ({
+    name: scenario.name,
+    question: scenario.question,
+    asked: scenario.asked,
+    cpus: scenario.cpus,
+    combinations: combinationsOf(scenario).length,
+    variants: (scenario.variants ?? []).map(({ name, wrong }) => ({ name, wrong })),
+  }))
+  if (options.json) say([JSON.stringify({ gracewalk: version, scenarios: entries }, null, 2)])
+  else {
+    for (const { name, question, asked, cpus, combinations, variants } of entries) {
+      say([
+        `${coloursFor(process.stdout).bold(name)}  (${cpus} CPUs, ${combinations} combinations)`,
+        `    ${question}`,
+        `    asked: ${asked}`,
+      ])
+      for (const { name: variant, wrong } of variants) say([`    ${name}:${variant}  ${wrong}`])
+    }
+  }
+  return Exit.success
+}

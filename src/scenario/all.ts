@@ -1,0 +1,94 @@
+// The scenarios that ship, in the order in which a reader meets them, and those of a file of the user's.
+
+import { resolve } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import { copyOnWriteBothSides } from './copy-on-write-both-sides.ts'
+import { copyOnWriteVsMunmap } from './copy-on-write-vs-munmap.ts'
+import { dontneedVsFault } from './dontneed-vs-fault.ts'
+import { faultVsFault } from './fault-vs-fault.ts'
+import { faultVsFork } from './fault-vs-fork.ts'
+import { faultVsMprotect } from './fault-vs-mprotect.ts'
+import { faultVsMunmap } from './fault-vs-munmap.ts'
+import { faultVsMunmapOfNeighbour } from './fault-vs-munmap-of-neighbour.ts'
+import * as ipi from './ipi-in-every-path.ts'
+import * as mapleGaps from './maple-gaps.ts'
+import * as mapleLookupVsStore from './maple-lookup-vs-store.ts'
+import { mergeVsLookup } from './merge-vs-lookup.ts'
+import { mmapOverVsFault } from './mmap-over-vs-fault.ts'
+import { mremapVsFault } from './mremap-vs-fault.ts'
+import { munmapVsMunmap } from './munmap-vs-munmap.ts'
+import { outsideCpuVsGracePeriod } from './outside-cpu-vs-grace-period.ts'
+import { outsideCpuVsShootDown } from './outside-cpu-vs-shoot-down.ts'
+import * as rcuCallbacks from './rcu-callbacks.ts'
+import * as rcuReaderVsUpdater from './rcu-reader-vs-updater.ts'
+import * as refcountGetVsPut from './refcount-get-vs-put.ts'
+import * as rwsemDowngrade from './rwsem-downgrade.ts'
+import * as rwsemHandOver from './rwsem-hand-over.ts'
+import * as rwsemReaderVsWriter from './rwsem-reader-vs-writer.ts'
+import * as rwsemWriterVsWriter from './rwsem-writer-vs-writer.ts'
+import { type Scenario, ScenarioError } from './scenario.ts'
+import * as seqcountReaderVsWriter from './seqcount-reader-vs-writer.ts'
+import { smapsIrqOff, smapsUnderMmapLock, smapsUnderRcu } from './smaps-vs-munmap.ts'
+import * as spinlockExclusion from './spinlock-exclusion.ts'
+import * as spinlockVsInterrupt from './spinlock-vs-interrupt.ts'
+import { splitVsLookup } from './split-vs-lookup.ts'
+import * as srcuReaderVsUpdater from './srcu-reader-vs-updater.ts'
+import { twoDeferredFragments } from './two-deferred-fragments.ts'
+import { userAccessVsMunmap } from './user-access-vs-munmap.ts'
+
+/** Every scenario that ships. */
+export const SCENARIOS: readonly Scenario[] = Object.freeze([
+  faultVsMunmap,
+  faultVsMunmapOfNeighbour,
+  faultVsFault,
+  faultVsMprotect,
+  faultVsFork,
+  copyOnWriteBothSides,
+  copyOnWriteVsMunmap,
+  dontneedVsFault,
+  userAccessVsMunmap,
+  mremapVsFault,
+  mmapOverVsFault,
+  munmapVsMunmap,
+  splitVsLookup,
+  mergeVsLookup,
+  smapsUnderMmapLock,
+  smapsIrqOff,
+  smapsUnderRcu,
+  twoDeferredFragments,
+  outsideCpuVsShootDown,
+  outsideCpuVsGracePeriod,
+  ...Object.values(ipi),
+  ...Object.values(rwsemReaderVsWriter),
+  ...Object.values(rwsemWriterVsWriter),
+  ...Object.values(rwsemHandOver),
+  ...Object.values(rwsemDowngrade),
+  ...Object.values(spinlockExclusion),
+  ...Object.values(spinlockVsInterrupt),
+  ...Object.values(seqcountReaderVsWriter),
+  ...Object.values(refcountGetVsPut),
+  ...Object.values(rcuReaderVsUpdater),
+  ...Object.values(rcuCallbacks),
+  ...Object.values(srcuReaderVsUpdater),
+  ...Object.values(mapleLookupVsStore),
+  ...Object.values(mapleGaps),
+])
+
+/** The scenarios that the file at `path` exports. Throws `ScenarioError` where there is none. */
+export async function scenariosIn(path: string): Promise<readonly Scenario[]> {
+  let module: Record<string, unknown>
+  try {
+    module = (await import(pathToFileURL(resolve(path)).href)) as Record<string, unknown>
+  } catch (error) {
+    throw new ScenarioError(`cannot import ${path}: ${error instanceof Error ? error.message : error}`)
+  }
+  const found = Object.values(module)
+    .flatMap((value) => (Array.isArray(value) ? value : [value]))
+    .filter(isScenario)
+  if (found.length === 0) throw new ScenarioError(`${path} exports no scenario: export what scenario({…}) returns`)
+  return found
+}
+
+function isScenario(value: unknown): value is Scenario {
+  return typeof value === 'object' && value !== null && 'name' in value && 'setUp' in value && 'expect' in value
+}

@@ -1,0 +1,122 @@
+// What a CPU of a scenario can do: system calls, user accesses, waiting for callbacks, and functions of a program of the
+// scenario's own. A call says in text what it is, and to the detectors what it does to which pages.
+
+import type { CallDescription } from '../check/detect/index.ts'
+import type { Stepped } from '../check/index.ts'
+import { Advice } from '../kernel/syscall/madvise.ts'
+import { Placement } from '../kernel/syscall/mmap.ts'
+import { Vm } from '../kernel/vma/vma.ts'
+
+/** The kernel's entries, stepped. */
+export type Kernel = Stepped<typeof import('../kernel/kernel.ts')>
+
+/** User accesses, stepped. */
+export type User = Stepped<typeof import('./programs/user.ts')>
+
+/** One call of a CPU. */
+export interface Call {
+  /** As it stands at the top of a column: `munmap(0x4, 2 pages)`. */
+  readonly text: string
+  /** What it does, for the detectors that compare calls with what they promise. */
+  readonly description?: CallDescription
+  /** Begins it: what a stepped function returns. */
+  readonly begin: () => unknown
+}
+
+const MAY = Vm.mayRead | Vm.mayWrite | Vm.mayExec
+
+/** Rights of private anonymous memory that may be read and written. */
+export const READ_WRITE = Vm.read | Vm.write | MAY | Vm.account
+/** The same that may only be read for now. */
+export const READ_ONLY = Vm.read | MAY
+
+/** The calls on address space `mm`, which the CPU that makes them runs on. */
+export interface Calls {
+  mmap(start: number, pages: number, flags?: number): Call
+  munmap(start: number, pages: number): Call
+  mprotect(start: number, pages: number, prot: number): Call
+  dontneed(start: number, pages: number): Call
+  mremap(start: number, pages: number, newPages: number, flags: number, to: number): Call
+  fork(): Call
+  exit(): Call
+  /** Reads the page tables of a range (see `SmapsWalk`). Returns how many pages are present. */
+  smaps(start: number, pages: number, how: number): Call
+  /** A user access: reads or writes word 0 of the page. Returns the value, or a signal's `VmFault` bits negated. */
+  read(page: number): Call
+  write(page: number, value: number): Call
+}
+
+/** `0x12`. */
+export function hex(page: number): string {
+  return `0x${page.toString(16)}`
+}
+
+function count(pages: number): string {
+  return pages === 1 ? '1 page' : `${pages} pages`
+}
+
+/** The calls on `mm`. */
+export function callsOn(kernel: Kernel, user: User, mm: number): Calls {
+  const range = (name: string, start: number, pages: number, more = ''): string => `${name}(${hex(start)}, ${count(pages)}${more})`
+  return {
+    mmap: (start, pages, flags = READ_WRITE) => ({
+      text: range('mmap', start, pages),
+      description: { name: 'mmap', mm, start, pages, prot: flags & Vm.access, flags, placement: Placement.fixed },
+      begin: () => kernel.sysMmap(mm, start, pages, flags, Placement.fixed, 0, 0),
+    }),
+    munmap: (start, pages) => ({
+      text: range('munmap', start, pages),
+      description: { name: 'munmap', mm, start, pages },
+      begin: () => kernel.sysMunmap(mm, start, pages),
+    }),
+    mprotect: (start, pages, prot) => ({
+      text: range('mprotect', start, pages, `, ${rights(prot)}`),
+      description: { name: 'mprotect', mm, start, pages, prot },
+      begin: () => kernel.sysMprotect(mm, start, pages, prot),
+    }),
+    dontneed: (start, pages) => ({
+      text: range('madvise', start, pages, ', DONTNEED'),
+      description: { name: 'madvise', mm, start, pages, advice: Advice.dontneed },
+      begin: () => kernel.sysMadvise(mm, start, pages, Advice.dontneed),
+    }),
+    mremap: (start, pages, newPages, flags, to) => ({
+      text: range('mremap', start, pages, ` -> ${hex(to)}, ${count(newPages)}`),
+      description: { name: 'mremap', mm, start, pages, newPages, flags, target: to },
+      begin: () => kernel.sysMremap(mm, start, pages, newPages, flags, to),
+    }),
+    fork: () => ({
+      text: 'fork()',
+      description: { name: 'fork', mm, start: 0, pages: 0 },
+      begin: () => kernel.sysFork(mm),
+    }),
+    exit: () => ({
+      text: 'exit()',
+      description: { name: 'exit', mm, start: 0, pages: 0 },
+      begin: () => kernel.sysExit(mm),
+    }),
+    smaps: (start, pages, how) => ({
+      text: range('smaps', start, pages),
+      begin: () => kernel.sysSmaps(mm, start, start + pages, how),
+    }),
+    read: (page) => ({
+      text: `read ${hex(page)}`,
+      description: { name: 'read', mm, start: page, pages: 1 },
+      begin: () => user.readPage(page),
+    }),
+    write: (page, value) => ({
+      text: `write ${hex(page)} = ${value}`,
+      description: { name: 'write', mm, start: page, pages: 1, stamp: value },
+      begin: () => user.writePage(page, value),
+    }),
+  }
+}
+
+function rights(prot: number): string {
+  return [
+    [Vm.read, 'r'],
+    [Vm.write, 'w'],
+    [Vm.exec, 'x'],
+  ]
+    .map(([bit, letter]) => ((prot & (bit as number)) !== 0 ? letter : '-'))
+    .join('')
+}

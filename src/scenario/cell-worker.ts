@@ -1,0 +1,27 @@
+// A Worker of the pool: checks one cell after the other.
+import { parentPort } from 'node:worker_threads'
+import { checkCell } from './check.ts'
+import { type Answer, cellNamed, type Question } from './pool.ts'
+import { treeWith } from './variant.ts'
+
+const EVERY = 500
+
+parentPort?.on('message', async ({ id, cell: name, options, change }: Question) => {
+  const answer = (what: Answer): void => parentPort?.postMessage(what)
+  try {
+    const cell = await cellNamed(name)
+    let next = performance.now() + EVERY
+    const result = await checkCell(cell, {
+      ...options,
+      tree: change === null ? undefined : await treeWith(change.files, true),
+      onProgress: (progress) => {
+        if (performance.now() < next) return
+        next = performance.now() + EVERY
+        answer({ kind: 'progress', id, text: `${progress.executions} runs, ${progress.states} states` })
+      },
+    })
+    answer({ kind: 'result', id, result })
+  } catch (error) {
+    answer({ kind: 'failed', id, message: error instanceof Error ? (error.stack ?? error.message) : String(error) })
+  }
+})

@@ -1,0 +1,87 @@
+// The matrix: every scenario on every combination for which its question makes sense, and its broken variants.
+import { architectures } from '../kernel/arch/architectures.ts'
+import { designs } from '../kernel/design/designs.ts'
+import { freeings } from '../kernel/pagetable/freeing.ts'
+import { type Combination, type Expectation, expectationOf, type Scenario, ScenarioError, type Variant } from './scenario.ts'
+
+/** One thing to check. */
+export interface Cell {
+  readonly scenario: Scenario
+  readonly combination: Combination
+  readonly variant: Variant | null
+  /** Null where nobody has said what to expect: the combination was asked for from outside. */
+  readonly expected: Expectation | null
+}
+
+/** What is wanted of each axis; all that make sense where it is left out. */
+export interface Wanted {
+  readonly designs?: readonly string[] | undefined
+  readonly archs?: readonly string[] | undefined
+  readonly freeing?: readonly string[] | undefined
+  /** Broken variants: with the scenarios (`true`), none, or only the one of this name. */
+  readonly variants?: boolean | string
+}
+
+/** Names of every value of the axes. */
+export const AXES = Object.freeze({
+  designs: Object.freeze(designs.map(({ name }) => name)),
+  archs: Object.freeze(architectures.map(({ name }) => name)),
+  freeing: Object.freeze(freeings.map(({ name }) => name)),
+})
+
+/** The policy of Linux, used where a question does not depend on it. */
+const USUAL_FREEING = ['rcu-batch']
+
+function both(own: readonly string[], wanted: readonly string[] | undefined): readonly string[] {
+  return wanted === undefined ? own : own.filter((name) => wanted.includes(name))
+}
+
+/** The combinations on which `scenario` is checked by default. */
+export function combinationsOf(scenario: Scenario): readonly Combination[] {
+  return (scenario.archs ?? AXES.archs).flatMap((arch) =>
+    (scenario.designs ?? AXES.designs).flatMap((design) =>
+      (scenario.freeing ?? USUAL_FREEING).map((freeing) => ({ design, arch, freeing })),
+    ),
+  )
+}
+
+/** The cells of `scenarios`. Freeing policies that are asked for are used even where the scenario does not name them. */
+export function cellsOf(scenarios: readonly Scenario[], wanted: Wanted = {}): readonly Cell[] {
+  return scenarios.flatMap((scenario) => {
+    const asked = wanted.freeing
+    const freeing = asked === undefined ? (scenario.freeing ?? USUAL_FREEING) : asked
+    const only = typeof wanted.variants === 'string' ? wanted.variants : null
+    const plain = both(scenario.archs ?? AXES.archs, wanted.archs).flatMap((arch) =>
+      both(scenario.designs ?? AXES.designs, wanted.designs).flatMap((design) =>
+        freeing.map((name): Cell => {
+          const combination = { design, arch, freeing: name }
+          const known = (scenario.freeing ?? USUAL_FREEING).includes(name)
+          return { scenario, combination, variant: null, expected: known ? expectationOf(scenario, combination) : null }
+        }),
+      ),
+    )
+    if (wanted.variants === false || wanted.variants === undefined) return plain
+    const broken = (scenario.variants ?? [])
+      .filter(({ name }) => only === null || name === only)
+      .map((variant) => variantCell(scenario, variant))
+      .filter(({ combination }) => within(combination, wanted))
+    return only === null ? [...plain, ...broken] : broken
+  })
+}
+
+function variantCell(scenario: Scenario, variant: Variant): Cell {
+  const first = combinationsOf(scenario)[0]
+  if (first === undefined) throw new ScenarioError(`scenario ${scenario.name} names no combination`)
+  return { scenario, combination: { ...first, ...variant.on }, variant, expected: { unsafe: variant.unsafe } }
+}
+
+function within({ design, arch, freeing }: Combination, wanted: Wanted): boolean {
+  const has = (names: readonly string[] | undefined, name: string): boolean => names === undefined || names.includes(name)
+  return has(wanted.designs, design) && has(wanted.archs, arch) && has(wanted.freeing, freeing)
+}
+
+/** `fault-vs-munmap [vma-lock, x86_64, rcu-batch]`, with the variant behind the name. */
+export function cellName({ scenario, combination, variant }: Cell): string {
+  const { design, arch, freeing } = combination
+  return `${scenario.name}${variant === null ? '' : `:${variant.name}`} [${design}, ${arch}, ${freeing}]`
+}

@@ -1,0 +1,157 @@
+// Checking one cell: explore it, compare the verdict with what is expected, and make a counterexample of what is wrong.
+
+import {
+  type Counterexample,
+  compareReplay,
+  counterexample,
+  minimise,
+  pinningTest,
+  type ReplayFile,
+  type ReplayVerdict,
+  readLayouts,
+  record,
+  replayFile,
+} from '../check/counterexample/index.ts'
+import { type ExploreOptions, type ExploreReport, explore, type Path, replay } from '../check/explore/index.ts'
+import { type Cell, cellsOf } from './cells.ts'
+import { type Rehearsal, type RehearseOptions, rehearse } from './rehearse.ts'
+import { type Combination, expectationOf, type Scenario, ScenarioError } from './scenario.ts'
+
+/** How to check. */
+export interface CheckOptions extends RehearseOptions {
+  /** Preemptions up to which a violation is looked for first; the search goes on to all interleavings. Default 2. */
+  readonly preemptions?: number
+  /** Ends at `preemptions`: the verdict is then at best that there is no violation up to them. */
+  readonly boundedOnly?: boolean
+  readonly mode?: ExploreOptions['mode']
+  readonly seed?: number
+  readonly milliseconds?: number
+  readonly executions?: number
+  readonly states?: number
+  readonly onProgress?: ExploreOptions['onProgress']
+}
+
+/** What a check of a cell came to; survives `postMessage`. */
+export interface CheckResult {
+  readonly scenario: string
+  readonly combination: Combination
+  /** Name of the broken variant, or null for the kernel as it is. */
+  readonly variant: string | null
+  /** `safe`, `unsafe`, or null where nobody has said. */
+  readonly expected: 'safe' | 'unsafe' | null
+  /** Whether the verdict does not contradict what is expected: not proved is no contradiction to `safe`. */
+  readonly asExpected: boolean
+  readonly report: ExploreReport
+}
+
+/** Explores `cell`. */
+export async function checkCell(cell: Cell, options: CheckOptions = {}): Promise<CheckResult> {
+  return resultOf(cell, exploreRehearsal(await rehearse(cell, options), options))
+}
+
+/** Explores what was set up. */
+export function exploreRehearsal({ model }: Rehearsal, options: CheckOptions): ExploreReport {
+  const { preemptions = 2, boundedOnly = false, mode = boundedOnly ? 'bounded' : 'check' } = options
+  const { seed, milliseconds, executions, states, onProgress } = options
+  return explore(model, {
+    mode,
+    preemptions,
+    ...(seed === undefined ? {} : { seed }),
+    ...(milliseconds === undefined ? {} : { milliseconds }),
+    ...(executions === undefined ? {} : { executions }),
+    ...(states === undefined ? {} : { states }),
+    ...(onProgress === undefined ? {} : { onProgress }),
+  })
+}
+
+/** The result of `cell` with what came of its exploration. */
+export function resultOf(cell: Cell, report: ExploreReport): CheckResult {
+  const { scenario, combination, variant, expected } = cell
+  const violated = report.verdict === 'violation'
+  const said = expected === null || expected === 'safe' ? !violated : violated && expected.unsafe.test(report.message)
+  return {
+    scenario: scenario.name,
+    combination,
+    variant: variant?.name ?? null,
+    expected: expected === null ? null : expected === 'safe' ? 'safe' : 'unsafe',
+    asExpected: said,
+    report,
+  }
+}
+
+/** A violation, ready to be printed, kept and pinned. */
+export interface Explanation {
+  readonly counterexample: Counterexample
+  readonly replay: ReplayFile
+  readonly test: string
+}
+
+/** The counterexample of `cell` along `path`, made as short as can be. `all` shows every step. */
+export async function explain(cell: Cell, path: Path, options: RehearseOptions & { readonly all?: boolean } = {}): Promise<Explanation> {
+  const rehearsal = await rehearse(cell, options)
+  const { model, recorder, tree, detectors } = rehearsal
+  const minimised = minimise(model, path, { watch: detectors })
+  const recording = record(model, recorder, minimised.path)
+  const { combination } = cell
+  const name = nameOf(cell)
+  return {
+    counterexample: counterexample({
+      facts: factsOf(rehearsal),
+      recording,
+      path: minimised.path,
+      layouts: await readLayouts(tree),
+      minimised,
+      all: options.all ?? false,
+      ...(rehearsal.play.labels === undefined ? {} : { labels: rehearsal.play.labels }),
+    }),
+    replay: replayFile(name, combination, minimised.path, recording),
+    test: pinningTest({ scenario: name, ...combination, path: minimised.path, failure: recording.failure }),
+  }
+}
+
+/** `srcu:one-scan`: the scenario, and the variant where there is one. */
+export function nameOf({ scenario, variant }: Cell): string {
+  return variant === null ? scenario.name : `${scenario.name}:${variant.name}`
+}
+
+function factsOf({ cell, play }: Rehearsal): Counterexample['facts'] {
+  return { scenario: nameOf(cell), ...cell.combination, calls: play.calls.map((calls) => calls.map(({ text }) => text)) }
+}
+
+/** Runs what a replay file holds. Says whether it came out the same, or where the code has changed. */
+export async function replayCell(
+  cell: Cell,
+  file: ReplayFile,
+  options: RehearseOptions & { readonly all?: boolean } = {},
+): Promise<{ readonly verdict: ReplayVerdict; readonly counterexample: Counterexample }> {
+  const rehearsal = await rehearse(cell, options)
+  const recording = record(rehearsal.model, rehearsal.recorder, file.path)
+  return {
+    verdict: compareReplay(file, recording),
+    counterexample: counterexample({
+      facts: factsOf(rehearsal),
+      recording,
+      path: file.path,
+      layouts: await readLayouts(rehearsal.tree),
+      all: options.all ?? false,
+      ...(rehearsal.play.labels === undefined ? {} : { labels: rehearsal.play.labels }),
+    }),
+  }
+}
+
+/** The cell of `scenario` (and one of its variants) on `combination`, whatever is left out as in the scenario's first one. */
+export function cellOf(scenario: Scenario, combination: Partial<Combination> = {}, variantName: string | null = null): Cell {
+  const variant = variantName === null ? null : (scenario.variants?.find(({ name }) => name === variantName) ?? null)
+  if (variantName !== null && variant === null) throw new ScenarioError(`scenario ${scenario.name} has no variant ${variantName}`)
+  const first = cellsOf([scenario])[0]
+  if (first === undefined) throw new ScenarioError(`scenario ${scenario.name} names no combination`)
+  const full = { ...first.combination, ...variant?.on, ...combination }
+  const known = (scenario.freeing ?? ['rcu-batch']).includes(full.freeing)
+  const expected = variant !== null ? { unsafe: variant.unsafe } : known ? expectationOf(scenario, full) : null
+  return { scenario, combination: full, variant, expected }
+}
+
+/** Runs `path` once. Returns what is wrong at its end, or ''. */
+export async function replayPath(cell: Cell, path: Path, options: RehearseOptions = {}): Promise<string> {
+  return replay((await rehearse(cell, options)).model, path)
+}

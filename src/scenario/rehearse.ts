@@ -1,0 +1,105 @@
+// From a cell of the matrix to a model that can be explored: the stage is set, detectors listen, calls wait at their start.
+// What each execution ends with belongs here too: results, tear-down, leaks.
+
+import { createRecorder, type Recorder } from '../check/counterexample/index.ts'
+import { type CallDescription, createDetectors, type Detectors } from '../check/detect/index.ts'
+import { kernelModel, type Model } from '../check/explore/index.ts'
+import { type Machine, openTree, type Tree } from '../check/index.ts'
+import type { Watch } from '../check/watch.ts'
+import type { Cell } from './cells.ts'
+import type { Play } from './scenario.ts'
+import { sequentialModel } from './sequential.ts'
+import { type Backstage, setStage } from './stage.ts'
+import { brokenTree } from './variant.ts'
+
+/** A cell that is ready to be explored. */
+export interface Rehearsal {
+  readonly cell: Cell
+  readonly tree: Tree
+  readonly machine: Machine
+  readonly model: Model
+  readonly detectors: Detectors
+  readonly recorder: Recorder
+  readonly play: Play
+}
+
+/** How to set up. */
+export interface RehearseOptions {
+  /** The kernel; by default the one that ships, or with the cell's variant in it. */
+  readonly tree?: Tree | undefined
+  /** Names of detectors that are not to judge. */
+  readonly except?: readonly string[]
+}
+
+/** Names of no call: what takes no part in what calls promise. */
+const NOTHING: CallDescription = Object.freeze({ name: '', mm: 0, start: 0, pages: 0 })
+
+/** Sets up `cell`. One rehearsal of a tree is live at a time. */
+export async function rehearse(cell: Cell, { tree: given, except = [] }: RehearseOptions = {}): Promise<Rehearsal> {
+  const { scenario, combination, variant } = cell
+  const tree = given ?? (variant === null ? await openTree() : await brokenTree(variant))
+  const described: CallDescription[][] = []
+  const children: number[] = []
+  let detectors = null as Detectors | null
+  let stage = null as Backstage | null
+  stage = await setStage(scenario, combination, tree, (machine) => {
+    detectors = createDetectors(machine, {
+      calls: () => described,
+      spaces: () => [...(stage?.spaces ?? []), ...children],
+      sequential: sequentialModel(
+        machine.words,
+        () => stage?.history ?? [],
+        () => stage?.spaces ?? [],
+        () => children,
+      ),
+      except,
+    })
+    detectors.baseline()
+  })
+  const listening = detectors as Detectors
+  const { machine } = stage
+  const play = await scenario.setUp(stage)
+  for (const calls of play.calls) described.push(calls.map(({ description }) => description ?? NOTHING))
+  listening.snapshot()
+  const watch = followForks(listening, described, children)
+  const recorder = createRecorder(machine, watch)
+  const model = kernelModel({
+    machine,
+    calls: Array.from({ length: scenario.cpus }, (_, cpu) => (play.calls[cpu] ?? []).map(({ begin }) => begin)),
+    watch: recorder.watch,
+    check: (results, _words, alone) => {
+      const wrong = play.check?.(results as readonly (readonly number[])[]) ?? ''
+      return wrong || tearDown(stage as Backstage, play, listening, children, alone)
+    },
+  })
+  return { cell, tree, machine, model, detectors: listening, recorder, play }
+}
+
+/** Runs a task to its end on a CPU while nobody else runs. */
+type Alone = (cpu: number, task: () => unknown) => unknown
+
+/** Ends every address space, waits for what was deferred, and looks what is left over. Returns what is wrong, or ''. */
+function tearDown(stage: Backstage, play: Play, detectors: Detectors, children: readonly number[], alone: Alone): string {
+  const exited = new Set(play.calls.flat().flatMap(({ description: d }) => (d?.name === 'exit' ? [d.mm] : [])))
+  for (const { begin } of play.after ?? []) alone(0, begin)
+  for (let cpu = 0; cpu < stage.machine.cpus; cpu++) alone(cpu, () => stage.kernel.sysSwitchMm(0))
+  for (const mm of [...stage.spaces, ...children]) if (!exited.has(mm)) alone(0, () => stage.kernel.sysExit(mm))
+  for (const give of stage.leave) alone(0, give)
+  for (let cpu = 0; cpu < stage.machine.cpus; cpu++) alone(cpu, stage.waitForCallbacks.begin)
+  return detectors.failure() || detectors.leaks()
+}
+
+/** Notes the address spaces that forks make. */
+function followForks(detectors: Detectors, described: readonly (readonly CallDescription[])[], children: number[]): Watch {
+  return {
+    ...detectors,
+    reset: () => {
+      children.length = 0
+      detectors.reset()
+    },
+    callReturns: (cpu, call, result) => {
+      if (described[cpu]?.[call]?.name === 'fork' && typeof result === 'number' && result > 0) children.push(result)
+      detectors.callReturns(cpu, call, result)
+    },
+  }
+}

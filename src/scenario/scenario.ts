@@ -1,0 +1,80 @@
+// What a scenario is: a small concurrent program on the kernel's own entries, the question that it answers, and the verdict
+// that is expected of each combination. One file per question, named after it; `all.ts` lists them.
+import type { Call } from './calls.ts'
+import type { Stage } from './stage.ts'
+
+/** What the argument is about: one value of each axis, by name. */
+export interface Combination {
+  readonly design: string
+  readonly arch: string
+  readonly freeing: string
+}
+
+/** `safe`: no execution is wrong. Otherwise a part of what the checker must say is wrong, or a pattern of it. */
+export type Expectation = 'safe' | { readonly unsafe: RegExp }
+
+/** The kernel with one thing wrong, to show that the scenario notices. */
+export interface Variant {
+  readonly name: string
+  /** What is wrong, in a sentence. */
+  readonly wrong: string
+  /** File of the kernel (`sync/srcu.ts`), text in it that occurs once, and what stands there instead. */
+  readonly edits: readonly { readonly file: string; readonly from: string; readonly to: string }[]
+  /** What the checker must say. */
+  readonly unsafe: RegExp
+  /** The combination on which it is checked; by default the scenario's first. */
+  readonly on?: Partial<Combination>
+}
+
+/** A scenario. */
+export interface Scenario {
+  /** Its file's name: words with hyphens. */
+  readonly name: string
+  readonly question: string
+  /** Where it was asked: a thread, a commit, a paper. */
+  readonly asked: string
+  /** At most 3. */
+  readonly cpus: number
+  /** The combinations for which the question makes sense; all of an axis where it is left out. */
+  readonly designs?: readonly string[]
+  readonly archs?: readonly string[]
+  /** Freeing policies; `rcu-batch` alone where it is left out. */
+  readonly freeing?: readonly string[]
+  /**
+   * Sets the address space up and says what each CPU does then, one call after the other. Whatever it does itself happens
+   * before the first interleaving.
+   */
+  setUp(stage: Stage): Play | Promise<Play>
+  readonly expect: Expectation | ((combination: Combination) => Expectation)
+  readonly variants?: readonly Variant[]
+}
+
+/** What happens on the stage. */
+export interface Play {
+  /** For each CPU its calls. */
+  readonly calls: readonly (readonly Call[])[]
+  /** Judges the end of an execution by what the calls of each CPU returned: what is wrong, or ''. */
+  readonly check?: (results: readonly (readonly number[])[]) => string
+  /** Words with names of their own, for counterexamples. */
+  readonly labels?: ReadonlyMap<number, string>
+  /** What CPU 0 does after each execution, before leaks are looked for: gives back what the program still holds. */
+  readonly after?: readonly Call[]
+}
+
+/** Something about a scenario, a combination or a file does not fit. */
+export class ScenarioError extends Error {
+  override readonly name = 'ScenarioError'
+}
+
+/** A scenario, checked for what can be seen of it. Throws `ScenarioError`. */
+export function scenario(definition: Scenario): Scenario {
+  const { name, cpus } = definition
+  if (!/^[a-z0-9]+(-[a-z0-9]+)*$/.test(name)) throw new ScenarioError(`scenario name '${name}' must be lower-case words with hyphens`)
+  if (!Number.isInteger(cpus) || cpus < 1 || cpus > 3) throw new ScenarioError(`scenario ${name} has ${cpus} CPUs; 1 to 3 can be checked`)
+  return definition
+}
+
+/** What is expected of `definition` on `combination`. */
+export function expectationOf(definition: Scenario, combination: Combination): Expectation {
+  return typeof definition.expect === 'function' ? definition.expect(combination) : definition.expect
+}

@@ -1,0 +1,38 @@
+// May page tables be walked without mmap_lock (smaps), while munmap frees them? With interrupts off it depends on who waits
+// for whom; under RCU on whether tables are freed through RCU.
+import { SmapsWalk } from '../kernel/proc/smaps.ts'
+import { type Scenario, scenario } from './scenario.ts'
+
+const FREEING = ['immediate', 'ipi', 'ipi-all', 'rcu-batch', 'pte-free-defer']
+
+/** A walk of three tables' pages beside a munmap that frees the table in the middle of it, and the reuse of that table. */
+function smapsVsMunmap(name: string, how: number, holds: string, expect: Scenario['expect']): Scenario {
+  return scenario({
+    name,
+    question: `May smaps walk page tables without mmap_lock, holding only ${holds}?`,
+    asked: 'thread 000, page-table walks without mmap_lock, 25 February 2021',
+    cpus: 2,
+    freeing: FREEING,
+    setUp: (stage) => {
+      const mm = stage.newMm()
+      const page = stage.table(4)
+      stage.now(0, mm.mmap(page, 1))
+      stage.now(1, mm.write(page, 1))
+      return { calls: [[mm.smaps(page, 1, how)], [mm.munmap(page, 1), stage.waitForCallbacks]] }
+    },
+    expect,
+  })
+}
+
+/** Holding mmap_lock for reading: as Linux does it today. */
+export const smapsUnderMmapLock = smapsVsMunmap('smaps-under-mmap-lock-vs-munmap', SmapsWalk.mmapLock, 'mmap_lock', 'safe')
+
+/** With interrupts off for each table: the walker holds up whoever waits for an IPI, and RCU. */
+export const smapsIrqOff = smapsVsMunmap('smaps-irq-off-vs-munmap', SmapsWalk.irqOff, 'interrupts off', ({ freeing, arch }) =>
+  freeing === 'immediate' || (freeing === 'ipi' && arch.startsWith('powerpc')) ? { unsafe: /freed|reused/ } : 'safe',
+)
+
+/** Under RCU alone: only what is freed through RCU is safe. */
+export const smapsUnderRcu = smapsVsMunmap('smaps-under-rcu-vs-munmap', SmapsWalk.rcu, 'the RCU read lock', ({ freeing }) =>
+  freeing === 'rcu-batch' || freeing === 'pte-free-defer' ? 'safe' : { unsafe: /freed|reused/ },
+)

@@ -1,0 +1,110 @@
+// The stage of a scenario: a small machine, booted natively, with warm per-CPU pools, taken over by stepped CPUs. What the
+// set-up asks for runs on it before the first interleaving; detectors listen from the beginning.
+
+import { attachKernel, type Machine, runAlone, type Stepped, type Task, type Tree } from '../check/index.ts'
+import { PTE_FRAGMENTS, PTRS_PER_PTE } from '../kernel/arch/arch.ts'
+import { bootMachine, prefill } from '../machine/machine.ts'
+import { type Call, type Calls, callsOn, type Kernel, type User } from './calls.ts'
+import { loadProgram } from './program.ts'
+import type { Combination, Scenario } from './scenario.ts'
+import type { Past } from './sequential.ts'
+
+/** What a scenario sets up with. Pages are virtual page numbers; nothing is mapped at first. */
+export interface Stage {
+  readonly combination: Combination
+  readonly machine: Machine
+  readonly kernel: Kernel
+  /** Pages that one PTE table maps, and PTE tables that share a page of memory. */
+  readonly tablePages: number
+  readonly tablesPerPage: number
+  /** First page of the span of PTE table number `n` (1 and up), so that pages of different `n` lie in different tables. */
+  table(n: number): number
+  /** Runs a call alone on CPU `cpu`, now. Returns its result. */
+  now(cpu: number, call: Call): number
+  /** A new address space, loaded on the CPUs in `cpus` (default: all). */
+  newMm(cpus?: readonly number[]): Calls & { readonly mm: number }
+  /** The calls on an address space that there is (a child's), loaded on `cpus`. */
+  callsOn(mm: number, cpus: readonly number[]): Calls & { readonly mm: number }
+  /** A program in the kernel's language: one that ships, by name, or a file of the user's. */
+  program<M>(program: string | URL): Promise<Stepped<M>>
+  /** A call of a program's function. */
+  call(text: string, begin: () => unknown): Call
+  /** Enters the kernel and waits until what the CPU deferred is freed. */
+  waitForCallbacks: Call
+  /** `count` zero words (at most a small page) that no CPU uses otherwise, for locks and data of a program. */
+  words(count: number): number
+  /** A module of the kernel. */
+  module<M>(path: string): Promise<Stepped<M>>
+}
+
+/** A stage and what the checker needs of it behind the scenes. */
+export interface Backstage extends Stage {
+  /** The address spaces that the set-up made. */
+  readonly spaces: readonly number[]
+  /** The calls that the set-up made, in order. */
+  readonly history: readonly Past[]
+  /** Gives back what `words` took. */
+  readonly leave: readonly (() => unknown)[]
+}
+
+/** Sets a stage for `scenario` with the stepped kernel `tree`. `listen` is called before anything runs on it. */
+export async function setStage(
+  scenario: Scenario,
+  combination: Combination,
+  tree: Tree,
+  listen: (machine: Machine) => void,
+): Promise<Backstage> {
+  const handle = bootMachine({ ...combination, cpus: scenario.cpus, geometry: 'small', poison: true })
+  for (let cpu = 0; cpu < scenario.cpus; cpu++) prefill(handle, cpu)
+  const machine = await attachKernel(tree, handle.buffer)
+  listen(machine)
+  const kernel = (await tree.module('kernel.ts')) as Kernel
+  const alloc = await tree.module<typeof import('../kernel/memory/page-alloc.ts')>('memory/page-alloc.ts')
+  const { pageToVirt } = (await tree.module('memory/page.ts')) as unknown as typeof import('../kernel/memory/page.ts')
+  const barrier = await loadProgram<typeof import('./programs/barrier.ts')>(tree, 'barrier')
+  const user: User = await loadProgram(tree, 'user')
+  const spaces: number[] = []
+  const history: Past[] = []
+  const leave: (() => unknown)[] = []
+  const alone = (task: Task, cpu = 0): number => runAlone(machine, task, cpu) as number
+  const loadOn = (mm: number, cpus: readonly number[]): Calls & { readonly mm: number } => {
+    for (const cpu of cpus) alone(() => kernel.sysSwitchMm(mm), cpu)
+    return { mm, ...callsOn(kernel, user, mm) }
+  }
+  return {
+    combination,
+    machine,
+    kernel,
+    tablePages: PTRS_PER_PTE,
+    tablesPerPage: PTE_FRAGMENTS,
+    spaces,
+    history,
+    leave,
+    table: (n) => n * PTRS_PER_PTE,
+    now: (cpu, call) => {
+      const result = alone(call.begin, cpu)
+      if (call.description !== undefined) history.push({ description: call.description, result })
+      return result
+    },
+    newMm: (cpus = Array.from({ length: scenario.cpus }, (_, cpu) => cpu)) => {
+      const mm = alone(() => kernel.sysNewMm())
+      spaces.push(mm)
+      return loadOn(mm, cpus)
+    },
+    callsOn: (mm, cpus) => {
+      if (!spaces.includes(mm)) spaces.push(mm)
+      return loadOn(mm, cpus)
+    },
+    program: (program) => loadProgram(tree, program),
+    call: (text, begin) => ({ text, begin }),
+    waitForCallbacks: { text: 'rcu_barrier()', begin: () => barrier.waitForCallbacks() },
+    words: (count) => {
+      const page = alone(() => alloc.allocPage(0))
+      leave.push(() => alloc.freePage(page))
+      const p = pageToVirt(page)
+      machine.words.fill(0, p, p + count)
+      return p
+    },
+    module: (path) => tree.module(path),
+  }
+}

@@ -1,0 +1,49 @@
+// The kernel with one of a scenario's variants in it: the same build, with a line or two changed.
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { variantTree } from '../check/ablate/index.ts'
+import { openTree, type Tree } from '../check/index.ts'
+import { ScenarioError, type Variant } from './scenario.ts'
+
+/** The kernel's source. */
+export const KERNEL_SOURCE = fileURLToPath(new URL('../../src/kernel', import.meta.url))
+
+const STEPPED_KERNEL = fileURLToPath(new URL('../stepped/kernel', import.meta.url))
+
+const made: string[] = []
+process.once('exit', () => {
+  for (const dir of made) rmSync(dir, { recursive: true, force: true })
+})
+
+/** A directory of this process's own, which is removed when it ends. */
+export function ownDirectory(): string {
+  const dir = mkdtempSync(join(tmpdir(), 'gracewalk-'))
+  made.push(dir)
+  return dir
+}
+
+/** The texts of the files that `variant` changes. Throws `ScenarioError` where an edit does not fit the source. */
+export function editedFiles(variant: Variant): Record<string, string> {
+  const files: Record<string, string> = {}
+  for (const { file, from, to } of variant.edits) {
+    const text = files[file] ?? readFileSync(join(KERNEL_SOURCE, file), 'utf8')
+    const count = text.split(from).length - 1
+    if (count !== 1) throw new ScenarioError(`variant ${variant.name}: '${from}' occurs ${count} times in ${file}, not once`)
+    files[file] = text.replace(from, () => to)
+  }
+  return files
+}
+
+/** A stepped kernel with the files `changed` instead of its own. Throws `SourceRefused`. */
+export function treeWith(changed: Readonly<Record<string, string>>, ignoreRules = false): Promise<Tree> {
+  const dir = join(ownDirectory(), 'kernel')
+  variantTree(STEPPED_KERNEL, changed, dir, { ignoreRules })
+  return openTree(dir)
+}
+
+/** A stepped kernel with `variant` in it. */
+export function brokenTree(variant: Variant): Promise<Tree> {
+  return treeWith(editedFiles(variant))
+}
