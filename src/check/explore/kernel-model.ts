@@ -6,6 +6,8 @@
 import { formatSite, UNKNOWN_SITE } from '../../compile/sites.ts'
 import { Row } from '../../compile/stepped/announce.ts'
 import { FIRST_NOTE, Op, opName, SPIN_BEGINS } from '../../compile/stepped/ops.ts'
+import { Kind } from '../../kernel/machine/annotations.ts'
+import { Global } from '../../kernel/machine/globals.ts'
 import type { Machine, Task } from '../execution.ts'
 import type { Watch } from '../watch.ts'
 import { mixInto } from './digest.ts'
@@ -67,6 +69,8 @@ export function kernelModel(scenario: KernelScenario): Model {
   /** Places of plain accesses and annotations that were passed. */
   const passed = new Uint8Array(machine.tree.sites.length)
   let watcher: PlainWatcher | null = null
+  let owners: OwnerWatcher | null = null
+  const poisons = state.words[Global.poison] !== 0
   const observer = (op: number, a: number, b: number, c: number, site: number): void => {
     if (op >= SPIN_BEGINS) {
       markLoop(state, current, op, a)
@@ -75,8 +79,10 @@ export function kernelModel(scenario: KernelScenario): Model {
     if (state.spinning > 0) noteSpinningPlain(state, current, op, a, b)
     markPlain(state.memory, op, a, b, c)
     lastSite = site
-    passed[site] = 1
+    passed[site | 0] = 1 // a task written by hand gives no place: no key that is no number
     if (watcher !== null) tellPlain(watcher, current, op, a, b, c)
+    // What is poisoned when it is freed is told by its stores.
+    if (owners !== null && (op === Op.freed || op === Op.allocated) && (c === Kind.typesafeSlab || !poisons)) owners(current, a, b)
     if (watch === null) return
     if (op < FIRST_NOTE) watch.plain(current, op, a, b, c, site)
     else watch.note(current, op, a, b, c, site)
@@ -183,6 +189,10 @@ export function kernelModel(scenario: KernelScenario): Model {
     watchPlain: (to) => {
       watcher = to
     },
+    watchOwners: (to) => {
+      owners = to
+      state.onReturn = (cpu) => to(cpu, state.returns, 1)
+    },
     place: () => formatSite(machine.tree.sites[lastSite] ?? UNKNOWN_SITE),
     describe: (agent) => describeAgent(state, agent),
     places: () => Array.from(passed.keys()).filter((site) => passed[site] !== 0 || state.seen[site] !== 0),
@@ -197,6 +207,7 @@ function isHandWritten(machine: Machine, task: Task): boolean {
   return isGenerator && prototype !== undefined && !machine.tree.frameHash.isCompiled(Object.create(prototype) as object)
 }
 
+type OwnerWatcher = Parameters<NonNullable<Model['watchOwners']>>[0]
 type PlainWatcher = Parameters<NonNullable<Model['watchPlain']>>[0]
 
 function tellPlain(watcher: PlainWatcher, agent: number, op: number, a: number, b: number, c: number): void {

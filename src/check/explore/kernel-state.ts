@@ -31,6 +31,8 @@ export interface KernelState {
   readonly call: Int32Array
   readonly begun: Uint8Array
   readonly watch: Watch | null
+  /** Told that a call has returned. */
+  onReturn: ((cpu: number) => void) | null
   readonly generators: (Steps<unknown> | null)[]
   readonly finished: Uint8Array
   readonly inHandler: Uint8Array
@@ -60,6 +62,8 @@ export interface KernelState {
   readonly levels: number
   readonly flags: number
   readonly firstQueue: number
+  /** Stands for the returns of calls: what comes before or after one is told apart by who watches. */
+  readonly returns: number
   readonly objects: number
   /** For each place: 1 if its `cmpxchg`, where it fails, does nothing but wait and try again. */
   readonly waiting: Uint8Array
@@ -88,6 +92,7 @@ export function createKernelState(
     call: new Int32Array(cpus),
     begun: new Uint8Array(cpus),
     watch,
+    onReturn: null,
     generators: new Array(agents).fill(null),
     finished: new Uint8Array(agents),
     inHandler: new Uint8Array(cpus),
@@ -107,7 +112,8 @@ export function createKernelState(
     levels,
     flags,
     firstQueue,
-    objects: firstQueue + QUEUES,
+    returns: firstQueue + QUEUES,
+    objects: firstQueue + QUEUES + 1,
     waiting: Uint8Array.from(tree.sites, (site) => (site.waits === true ? 1 : 0)),
     seen: new Uint8Array(tree.sites.length),
   }
@@ -143,13 +149,31 @@ export function queueOf(state: KernelState, p: number): number {
  */
 export function footprintAt(state: KernelState, agent: number, valueAt: ValueAt): number {
   const { cpus } = state.machine
-  if (agent < cpus) return valueAt(state.levels + agent) !== 0 ? DISABLED : operationAt(state, agent, valueAt)
+  if (agent < cpus) {
+    if (valueAt(state.levels + agent) !== 0) return DISABLED
+    const footprint = operationAt(state, agent, valueAt)
+    return footprint !== DISABLED && minds(state, agent) ? withReturns(state, footprint) : footprint
+  }
   const cpu = agent - cpus
   const level = state.levels + cpu
   if (state.inHandler[cpu] === 0)
     return canArrive(state, cpu, valueAt) ? both(state.footprints, reads(ipiRequests(state, cpu)), writes(level)) : DISABLED
   const footprint = operationAt(state, agent, valueAt)
   return footprint === DISABLED ? DISABLED : withLevel(state, footprint, level)
+}
+
+/** Whether it matters to who watches if the task's step comes before or after a return: a call's first one, and user code's. */
+function minds({ watch, begun, machine, words }: KernelState, cpu: number): boolean {
+  if (watch === null) return false
+  if (begun[cpu] === 0) return true
+  const { Cpu, CPU_STRIDE } = machine.tree.percpu
+  return ((words[machine.areas + cpu * CPU_STRIDE + Cpu.context] as number) & 3) === Mode.user
+}
+
+function withReturns(state: KernelState, footprint: number): number {
+  if (footprint === 0) return reads(state.returns)
+  if (footprint > 0) return both(state.footprints, footprint, reads(state.returns))
+  return all(state.footprints, [...(state.footprints.lists[-footprint - 1] as Int32Array), reads(state.returns)])
 }
 
 function withLevel(state: KernelState, footprint: number, level: number): number {

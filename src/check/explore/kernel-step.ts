@@ -140,6 +140,7 @@ function finish(state: KernelState, agent: number, result: unknown): void {
   hashResult(state, agent, result)
   state.call[agent] = call + 1
   state.watch?.callReturns(agent, call, result)
+  state.onReturn?.(agent)
   beginCall(state, agent)
 }
 

@@ -57,6 +57,11 @@ export interface Model {
   incomplete?(): string
   /** Has `watcher` told of each plain access: agent, first object, how many, whether it writes. Absent: there are none. */
   watchPlain?(watcher: (agent: number, object: number, count: number, writes: boolean) => void): void
+  /**
+   * Has `watcher` told of each change of ownership: agent, first object, how many. It touches no value, but what an access means
+   * depends on which came first.
+   */
+  watchOwners?(watcher: (agent: number, object: number, count: number) => void): void
   /** Where an agent stands, for messages. */
   describe?(agent: number): string
   /** Where in the program the latest plain access was made, for messages. */

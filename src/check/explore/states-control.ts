@@ -103,7 +103,7 @@ export function offer(control: Control, search: StateSearch): void {
   const agent = 31 - Math.clz32(choices)
   const sleeps = bound < 0 && rules.sleep
   // Those that come after may rely on those before, whoever explores them.
-  if (sleeps) asleep[d] = (asleep[d] as number) | (1 << (agentOf[d] as number))
+  if (sleeps && search.keepAwake[d] === 0) asleep[d] = (asleep[d] as number) | (1 << (agentOf[d] as number))
   words[Word.branch] = search.epoch
   words[Word.branch + 1] = d
   words[Word.branch + 2] = agent
@@ -112,7 +112,7 @@ export function offer(control: Control, search: StateSearch): void {
   for (let i = 0; i < d; i++) words[Word.path + i] = agentOf[i] as number
   control.parts[0] = weightOf(search, d + 1)
   todo[d] = choices & ~(1 << agent)
-  if (sleeps) asleep[d] = (asleep[d] as number) | (1 << agent)
+  // What is given away is not put to sleep here: nobody knows yet whether its step changes owners.
   Atomics.add(words, Word.active, 1)
   Atomics.store(words, Word.mail, Mail.full)
   ring(control)

@@ -33,6 +33,9 @@ import { goesRound, livelockText, weightOf } from './states-path.ts'
 import { beginSegments, digestSegments, judgeStep, type Segments, stepSegments, touchesShared } from './states-segments.ts'
 import { isUnshared, type Sharing, touchAll, touchAnnounced } from './states-sharing.ts'
 import { enterState, FULL, Merge, NEW, type StateTable } from './states-table.ts'
+import type { Rules, StateTally } from './states-tally.ts'
+
+export type { Rules, StateTally } from './states-tally.ts'
 
 /** A search. Nodes lie along the path under way, numbered by their depth. */
 export interface StateSearch {
@@ -60,6 +63,8 @@ export interface StateSearch {
   /** At each node its state (two words; 0 where it was not matched), and for how many nodes only the same agent can go on. */
   readonly states: Int32Array
   readonly alone: Int32Array
+  /** At each node 1 if the agent taken must not sleep there. */
+  readonly keepAwake: Uint8Array
   /** Who ran last, and whose next steps may be local for all we know, as bits. */
   last: number
   fresh: number
@@ -73,32 +78,6 @@ export interface StateSearch {
   ended: boolean
   /** Why the search must stop, or ''. */
   stopped: string
-}
-
-/** Parts of the reduction that tests switch off. */
-export interface Rules {
-  readonly sleep: boolean
-  readonly local: boolean
-  /** Whether executions by chance say at the beginning what is shared. */
-  readonly learn: boolean
-}
-
-/** What a search has done. */
-export interface StateTally {
-  /** Runs, each from the beginning. */
-  executions: number
-  states: number
-  /** Steps from one state to the next that were no repetition, local ones included. */
-  transitions: number
-  replayed: number
-  /** States in which nobody can go on and somebody waits for ever. */
-  stuck: number
-  maxDepth: number
-  restarts: number
-  /** Agents that took a step, as bits. */
-  ran: number
-  /** How much of the search lies behind, as a fraction, if all branches of a node were equally large. */
-  done: number
 }
 
 /** A search of `model` from its beginning. */
@@ -132,6 +111,7 @@ export function createSearch(
     spent: new Int32Array(maxDepth + 2),
     states: new Int32Array(2 * (maxDepth + 2)),
     alone: new Int32Array(maxDepth + 2),
+    keepAwake: new Uint8Array(maxDepth + 2),
     last: -1,
     fresh: 0,
     epoch: 0,
@@ -194,9 +174,15 @@ function take(search: StateSearch): void {
   search.agentOf[d] = agent
   if (segments !== null) {
     segments.inner = false
+    segments.owners = false
     stepSegments(segments, agent, footprint)
   }
   model.step(agent)
+  search.keepAwake[d] = 0
+  if (segments?.owners) {
+    search.asleep[d + 1] = 0
+    search.keepAwake[d] = 1
+  }
   if (local && segments?.inner) {
     // The segment met the handler's or the task's: no local step after all.
     if (bound < 0 || (search.spent[d] as number) < bound) {
@@ -365,7 +351,7 @@ function violate(search: StateSearch, failure: string): false {
 export function goBack(search: StateSearch): boolean {
   const { todo, asleep, agentOf, bound, rules } = search
   for (let d = search.depth - 1; d >= search.base; d--) {
-    if (bound < 0 && rules.sleep) asleep[d] = (asleep[d] as number) | (1 << (agentOf[d] as number))
+    if (bound < 0 && rules.sleep && search.keepAwake[d] === 0) asleep[d] = (asleep[d] as number) | (1 << (agentOf[d] as number))
     if (todo[d] !== 0) {
       search.depth = d
       return true

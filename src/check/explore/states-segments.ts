@@ -3,10 +3,14 @@
 // segment and a step of another processor that conflict: if such a pair is unordered in any interleaving, then in some
 // interleaving the one is under way when the other comes. So it is enough to compare with what is under way now. Sleep sets
 // leave out steps but no states: with them, steps that could be taken are compared, whether or not they are.
+//
+// That an object is allocated or freed in a segment races with nothing, but whether an access comes before or after it matters
+// to who watches. Such a step is a branch, never put to sleep, and wakes all sleepers; so is one with plain accesses to what
+// others free.
 
 import { mixInto } from './digest.ts'
 import { accesses } from './footprint.ts'
-import { type Sharing, touch } from './states-sharing.ts'
+import { changeOwner, changesOwner, type Sharing, touch } from './states-sharing.ts'
 
 /** The segments that are under way. */
 export interface Segments {
@@ -22,8 +26,10 @@ export interface Segments {
   readonly all: boolean
   /** Whether what comes is judged; else it only repeats what was. */
   judging: boolean
-  /** Whether a segment touched what another agent of the same processor touches too. */
+  /** Whether a segment touched what another agent of the same processor touches too, or what changes its owner. */
   inner: boolean
+  /** Whether something shared changed its owner since this was last set to false. */
+  owners: boolean
   failure: string
 }
 
@@ -47,10 +53,19 @@ export function watchSegments(sharing: Sharing, all: boolean): Segments | null {
     all,
     judging: false,
     inner: false,
+    owners: false,
     failure: '',
   }
   model.watchPlain((agent, object, count, writes) => {
     for (let p = object; p < object + count; p++) plainAccess(segments, agent, p, writes)
+  })
+  model.watchOwners?.((agent, object, count) => {
+    for (let p = object; p < object + count; p++) {
+      changeOwner(sharing, agent, p)
+      if (sharing.shared[p] === 0) continue
+      segments.owners = true
+      segments.inner = true
+    }
   })
   return segments
 }
@@ -59,6 +74,7 @@ function plainAccess(segments: Segments, agent: number, object: number, writes: 
   const { sharing, touching, writing } = segments
   touch(sharing, agent, object, writes)
   if (!segments.all && sharing.shared[object] === 0) return
+  if (changesOwner(sharing, object)) segments.inner = true
   const bit = 1 << agent
   const seen = touching[object] as number
   const others = ~(segments.mine[agent] as number)

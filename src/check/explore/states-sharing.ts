@@ -6,7 +6,7 @@ import { type Model, Status } from './model.ts'
 /** What is known of who touches what. */
 export interface Sharing {
   readonly model: Model
-  /** For each object the agents that have touched it, and those that have written it, as bits. */
+  /** For each object the agents that have touched it, and those that have written it, as bits; written by bit 31: see `changeOwner`. */
   readonly touched: Int32Array
   readonly written: Int32Array
   /** 1 for objects that are shared. */
@@ -59,6 +59,19 @@ export function touch(sharing: Sharing, agent: number, object: number, writes: b
   if ((by & (by - 1)) === 0 || Atomics.load(written, object) === 0 || Atomics.exchange(sharing.shared, object, 1) !== 0) return
   Atomics.add(sharing.count, 0, 1)
   sharing.grown = true
+}
+
+const OWNED = 1 << 31
+
+/** `agent` allocates or frees `object`: a write for whoever touches it, though not of a value. */
+export function changeOwner(sharing: Sharing, agent: number, object: number): void {
+  touch(sharing, agent, object, true)
+  if (((sharing.written[object] as number) & OWNED) === 0) Atomics.or(sharing.written, object, OWNED)
+}
+
+/** Whether agents share `object` and it was seen to change its owner. */
+export function changesOwner({ shared, written }: Sharing, object: number): boolean {
+  return shared[object] !== 0 && ((written[object] as number) & OWNED) !== 0
 }
 
 /** `agent` touches what is in `footprint`. */

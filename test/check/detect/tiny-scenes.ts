@@ -75,7 +75,7 @@ export async function openTinyScenes(): Promise<TinyScenes> {
       const detectors = createDetectors(machine, options)
       for (const name of setUp) task(name)()
       detectors.snapshot()
-      const model = kernelModel({ machine, calls: calls.map((list) => list.map(task)), watch: detectors, handWritten: true })
+      const model = kernelModel({ machine, calls: calls.map((list) => list.map(task)), watch: detectors })
       // Without reduction: a freeing or a lock order is no conflict of steps.
       const report = explore(model, { milliseconds: 20_000, mode: 'bounded', preemptions: 4, ...how })
       if (report.verdict === 'stopped') throw new Error(report.message)
