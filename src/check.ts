@@ -10,6 +10,13 @@ import { SCENARIOS } from './scenario/all.ts'
 import { type CheckOptions, cellOf, checkCell, explain, replayPath } from './scenario/check.ts'
 import { type Combination, type Scenario, ScenarioError } from './scenario/scenario.ts'
 
+// What calls are given: bits and names of the kernel, so that a scenario need not import TypeScript.
+export { Access } from './kernel/pagetable/tlb.ts'
+export { SmapsWalk } from './kernel/proc/smaps.ts'
+export { Advice } from './kernel/syscall/madvise.ts'
+export { Placement } from './kernel/syscall/mmap.ts'
+export { Remap } from './kernel/syscall/mremap.ts'
+export { Vm } from './kernel/vma/vma.ts'
 export type { Call, Calls } from './scenario/calls.ts'
 export { READ_ONLY, READ_WRITE } from './scenario/calls.ts'
 export { type Combination, type Expectation, type Play, type Scenario, ScenarioError, scenario, type Variant } from './scenario/scenario.ts'

@@ -7,7 +7,7 @@ const here = dirname(fileURLToPath(import.meta.url))
 const root = join(here, '..', '..')
 const out = process.env.GRACEWALK_BENCH_OUT ?? join(root, 'node_modules', '.cache', 'gracewalk-bench-check')
 
-const options = ['--noEmit', 'false', '--outDir', out, '--rootDir', root, '--target', 'ES2022', '--module', 'nodenext']
+const options = ['--noEmit', 'false', '--outDir', out, '--rootDir', root, '--target', 'ES2022', '--lib', 'ES2024', '--module', 'nodenext']
 const strict = ['--rewriteRelativeImportExtensions', '--allowImportingTsExtensions', 'false', '--types', 'node', '--skipLibCheck']
 const tsc = join(root, 'node_modules', 'typescript', 'bin', 'tsc')
 const result = spawnSync(process.execPath, [tsc, '--ignoreConfig', ...options, ...strict, join(here, 'main.ts')], {
@@ -19,4 +19,4 @@ if (result.status !== 0) {
   process.exit(2)
 }
 const { main } = await import(pathToFileURL(join(out, 'bench', 'check', 'main.js')).href)
-process.exitCode = await main(process.argv.slice(2))
+process.exitCode = await main(process.argv.slice(2), pathToFileURL(join(root, 'dist', '/')).href)

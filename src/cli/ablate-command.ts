@@ -1,5 +1,6 @@
 // `gracewalk ablate`: changes one synchronising site of the kernel at a time and checks the scenarios that execute it again.
 import { writeFileSync } from 'node:fs'
+import type { AblationSite } from '../check/ablate/index.ts'
 import { ablationJson, ablationMarkdown, ablationSummary, siteLines } from '../report/ablation-report.ts'
 import { table } from '../report/table.ts'
 import {
@@ -19,7 +20,7 @@ import type { Scenario } from '../scenario/scenario.ts'
 import { timeOption } from './check-options.ts'
 import { names, type RawOptions, text, wholeNumber } from './option-values.ts'
 import { startProgress } from './progress.ts'
-import { coloursFor, say } from './terminal.ts'
+import { coloursFor, endOnInterrupt, say } from './terminal.ts'
 import { Exit, suggestion, UsageError } from './usage-error.ts'
 
 /** What `gracewalk ablate` is to do. */
@@ -60,7 +61,7 @@ export async function ablateCommand(wanted: readonly string[], options: AblateOp
   const scenarios = wanted.length === 0 ? SCENARIOS : wanted.map(scenarioNamed)
   const { sites: all, files } = kernelSites()
   const sites = all.filter((site) => options.operators.includes(site.operator)).filter((site) => matches(site, options.site))
-  if (sites.length === 0) throw new UsageError(`no site at '${options.site}': gracewalk ablate --list shows them`)
+  if (sites.length === 0) throw new UsageError(nothingAt(options, all))
   const colours = coloursFor(process.stdout)
   if (options.list) {
     if (options.json) say([JSON.stringify({ gracewalk: version, sites: sites.map(({ variants, ...site }) => site) }, null, 2)])
@@ -74,6 +75,7 @@ export async function ablateCommand(wanted: readonly string[], options: AblateOp
       )
     return Exit.success
   }
+  endOnInterrupt()
   const progress = startProgress(options.json && !process.stderr.isTTY)
   const pool = openPool(options.jobs)
   try {
@@ -102,12 +104,26 @@ export async function ablateCommand(wanted: readonly string[], options: AblateOp
   }
 }
 
+/** That no site fits what was asked for, and where the nearest are. */
+function nothingAt({ site, operators }: AblateOptions, all: readonly AblationSite[]): string {
+  if (site === undefined) return `no site has the operator ${operators.join(' or ')}`
+  const file = shortPlace(site).split(':')[0] as string
+  const lines = [...new Set(all.filter((one) => one.file === file).map(({ line }) => line))]
+  const near = lines.length > 0 ? `${file} has sites in lines ${lines.join(', ')}` : 'gracewalk ablate --list shows them'
+  return `no site at '${site}': ${near}`
+}
+
+/** Without the way to the kernel's source. */
+function shortPlace(wanted: string): string {
+  return wanted.replace(/^(?:\.\/)?(?:src\/)?kernel\//, '')
+}
+
 function matches(
   { id, file, line }: { readonly id: string; readonly file: string; readonly line: number },
   wanted: string | undefined,
 ): boolean {
   if (wanted === undefined) return true
-  const short = wanted.replace(/^(?:\.\/)?(?:src\/)?kernel\//, '')
+  const short = shortPlace(wanted)
   return id === short || id.startsWith(`${short}:`) || `${file}:${line}` === short || file === short
 }
 

@@ -1,27 +1,34 @@
 // `gracewalk check`: explores scenarios in every combination that was asked for, and says what is wrong, proved, or not proved.
 import { readFileSync, writeFileSync } from 'node:fs'
-import { counterexampleJson, readReplay } from '../check/counterexample/index.ts'
+import { counterexampleJson, readReplay, writeReplay } from '../check/counterexample/index.ts'
+import type { Progress } from '../check/explore/index.ts'
 import { checkJson } from '../report/check-json.ts'
-import { checkSummary, checkTable, coverage, verdictText } from '../report/check-report.ts'
+import { checkSummary, checkTable, coverage, progressText, verdictText } from '../report/check-report.ts'
 import { counterexampleColumns } from '../report/columns.ts'
 import { SCENARIOS, scenariosIn } from '../scenario/all.ts'
+import { canShare, checkCellJobs } from '../scenario/cell-model.ts'
 import { type Cell, cellName, cellsOf, combinationsOf } from '../scenario/cells.ts'
 import { type CheckResult, cellOf, type Explanation, explain, replayCell } from '../scenario/check.ts'
-import { openPool, type SentOptions } from '../scenario/pool.ts'
+import { type CellName, openPool, type SentOptions } from '../scenario/pool.ts'
 import type { Scenario } from '../scenario/scenario.ts'
 import type { CheckCommandOptions } from './check-options.ts'
 import { startProgress } from './progress.ts'
-import { coloursFor, say } from './terminal.ts'
+import { coloursFor, endOnInterrupt, say } from './terminal.ts'
 import { Exit, suggestion, UsageError } from './usage-error.ts'
 
 /** Runs the command. Returns the exit code. */
 export async function checkCommand(wanted: readonly string[], options: CheckCommandOptions, version: string): Promise<number> {
-  const known = options.file === undefined ? SCENARIOS : [...(await scenariosIn(options.file)), ...SCENARIOS]
+  const own = options.file === undefined ? [] : await scenariosIn(options.file)
+  const known = [...own, ...SCENARIOS.filter(({ name }) => own.every((one) => one.name !== name))]
   if (options.list) return list(known, options, version)
   if (options.replay !== undefined) return replay(options.replay, known, options, version)
-  const own = options.file !== undefined && wanted.length === 0 ? await scenariosIn(options.file) : known
-  const cells = wanted.length === 0 ? cellsOf(own, { ...options, variants: options.variants }) : chosen(wanted, known, options)
+  const all = own.length > 0 ? own : known
+  const cells = wanted.length === 0 ? cellsOf(all, { ...options, variants: options.variants }) : chosen(wanted, known, options)
   if (cells.length === 0) throw new UsageError('no scenario asks its question of the combination that was asked for')
+  if (options.save !== undefined && cells.length > 1) {
+    throw new UsageError(`--save keeps the violation of one check, not of ${cells.length}: name one scenario, design, arch and freeing`)
+  }
+  endOnInterrupt()
   const results = await checkAll(cells, options)
   const only = cells.length === 1 ? (cells[0] as Cell) : null
   return only === null ? reportMatrix(results, options, version) : reportOne(only, results[0] as CheckResult, options, version)
@@ -55,39 +62,52 @@ function chosen(wanted: readonly string[], known: readonly Scenario[], options: 
 
 async function checkAll(cells: readonly Cell[], options: CheckCommandOptions): Promise<readonly CheckResult[]> {
   const progress = startProgress(options.json && !process.stderr.isTTY)
-  const pool = openPool(Math.min(options.jobs, cells.length))
   const sent: SentOptions = {
     preemptions: options.preemptions,
     mode: options.mode,
     seed: options.seed,
     milliseconds: options.time,
+    ...(options.executions === undefined ? {} : { executions: options.executions }),
     ...(options.states === undefined ? {} : { states: options.states }),
   }
+  try {
+    const only = cells.length === 1 ? (cells[0] as Cell) : null
+    if (only === null || !options.share || !canShare(options.mode)) return await checkSideBySide(cells, options, sent, progress)
+    const onProgress = (now: Progress): void => progress.at(`${cellName(only)}: ${progressText(now)}`, 0, 0)
+    return [await checkCellJobs(only, sentName(only, options), { ...sent, onProgress }, options.jobs)]
+  } finally {
+    progress.stop()
+  }
+}
+
+async function checkSideBySide(
+  cells: readonly Cell[],
+  options: CheckCommandOptions,
+  sent: SentOptions,
+  progress: ReturnType<typeof startProgress>,
+): Promise<readonly CheckResult[]> {
+  const pool = openPool(Math.min(options.jobs, cells.length))
+  // Of one check alone nobody knows how much is done.
+  const total = cells.length === 1 ? 0 : cells.length
   let done = 0
-  const show = (text: string): void => progress.at(text, done, cells.length)
   try {
     return await Promise.all(
       cells.map(async (cell) => {
-        const name = {
-          file: options.file ?? null,
-          scenario: cell.scenario.name,
-          variant: cell.variant?.name ?? null,
-          combination: cell.combination,
-        }
-        const result = await pool.check(fileOf(name, cell), sent, undefined, (text) => show(`${cellName(cell)}: ${text}`))
-        done++
-        show(cellName(cell))
+        const onProgress = (now: Progress): void => progress.at(`${cellName(cell)}: ${progressText(now)}`, done, total)
+        const result = await pool.check(sentName(cell, options), sent, undefined, onProgress)
+        progress.at(cellName(cell), ++done, total)
         return result
       }),
     )
   } finally {
-    progress.stop()
     await pool.close()
   }
 }
 
-function fileOf<T extends { readonly file: string | null }>(name: T, { scenario }: Cell): T {
-  return SCENARIOS.includes(scenario) ? { ...name, file: null } : name
+/** How a Worker is told of `cell`. */
+function sentName({ scenario, variant, combination }: Cell, { file }: CheckCommandOptions): CellName {
+  const ships = SCENARIOS.includes(scenario)
+  return { file: ships ? null : (file ?? null), scenario: scenario.name, variant: variant?.name ?? null, combination }
 }
 
 function reportMatrix(results: readonly CheckResult[], options: CheckCommandOptions, version: string): number {
@@ -96,7 +116,8 @@ function reportMatrix(results: readonly CheckResult[], options: CheckCommandOpti
     const colours = coloursFor(process.stdout)
     say([...checkTable(results, colours), '', ...checkSummary(results, colours)])
     const shown = results.find(({ report, asExpected }) => report.verdict === 'violation' && !asExpected)
-    if (shown !== undefined) say(['', `to see it: gracewalk check ${commandFor(shown)}`])
+    if (shown !== undefined)
+      say(['', `to see it: gracewalk check ${commandFor(shown)}${options.file === undefined ? '' : ` --file ${options.file}`}`])
   }
   return results.every(({ asExpected }) => asExpected) ? Exit.success : Exit.failed
 }
@@ -108,12 +129,20 @@ function commandFor({ scenario, variant, combination: { design, arch, freeing } 
 async function reportOne(cell: Cell, result: CheckResult, options: CheckCommandOptions, version: string): Promise<number> {
   const violated = result.report.verdict === 'violation'
   const explained = violated ? await explain(cell, result.report.path, { all: options.all }) : null
-  if (explained !== null && options.save !== undefined) writeFileSync(options.save, `${JSON.stringify(explained.replay)}\n`)
+  if (explained !== null && options.save !== undefined) save(options.save, writeReplay(explained.replay))
   if (options.json) {
     const counterexample = explained === null ? null : { ...counterexampleJson(explained.counterexample), replay: explained.replay }
     say([JSON.stringify(checkJson(version, [result], counterexample), null, 2)])
   } else sayOne(cell, result, explained, options)
   return result.asExpected ? Exit.success : Exit.failed
+}
+
+function save(path: string, text: string): void {
+  try {
+    writeFileSync(path, text)
+  } catch (error) {
+    throw new UsageError(`cannot write ${path}: ${error instanceof Error ? error.message : error}`)
+  }
 }
 
 function sayOne(cell: Cell, result: CheckResult, explained: Explanation | null, options: CheckCommandOptions): void {
@@ -135,6 +164,7 @@ function sayOne(cell: Cell, result: CheckResult, explained: Explanation | null, 
         : `kept in ${options.save}: gracewalk check --replay ${options.save}`,
     ])
   }
+  if (explained === null && options.save !== undefined) say([`nothing is kept in ${options.save}: there is no violation`])
   if (result.expected !== null)
     say([result.asExpected ? `as expected: ${result.expected}` : colours.red(`not as expected, which is ${result.expected}`)])
 }

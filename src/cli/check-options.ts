@@ -1,5 +1,5 @@
 // The options of `gracewalk check`, read from what the user typed.
-import { AXES } from '../scenario/cells.ts'
+import { AXES } from '../scenario/axes.ts'
 import { flag, names, one, type RawOptions, text, wholeNumber } from './option-values.ts'
 import { UsageError } from './usage-error.ts'
 
@@ -15,8 +15,11 @@ export interface CheckCommandOptions {
   readonly mode: (typeof MODES)[number]
   readonly preemptions: number
   readonly jobs: number
+  /** Whether several Workers share one check: only where asked for, because then counts differ from run to run. */
+  readonly share: boolean
   /** Milliseconds for each cell. */
   readonly time: number
+  readonly executions: number | undefined
   readonly states: number | undefined
   readonly seed: number
   readonly json: boolean
@@ -33,6 +36,7 @@ export interface CheckCommandOptions {
 
 /** Reads the options. Throws `UsageError` with one sentence. */
 export function checkOptions(raw: RawOptions, cores: number): CheckCommandOptions {
+  const jobs = wholeNumber(raw, 'jobs', cores, 1, 64)
   const axis = (name: string, known: readonly string[]): readonly string[] | undefined =>
     raw[name] === undefined ? undefined : names(raw, name, known)
   return {
@@ -42,8 +46,10 @@ export function checkOptions(raw: RawOptions, cores: number): CheckCommandOption
     variants: raw.variants !== false,
     mode: one(raw, 'mode', MODES, 'check'),
     preemptions: wholeNumber(raw, 'preemptions', 2, 0, 8),
-    jobs: wholeNumber(raw, 'jobs', cores, 1, 64),
+    jobs,
+    share: raw.jobs !== undefined && jobs > 1,
     time: timeOption(raw, 'time', 60_000),
+    executions: raw.executions === undefined ? undefined : wholeNumber(raw, 'executions', 0, 1, 2 ** 31 - 1),
     states: raw.states === undefined ? undefined : wholeNumber(raw, 'states', 0, 1000, 100_000_000),
     seed: wholeNumber(raw, 'seed', 1, 0, 2 ** 31 - 1),
     json: raw.json === true,

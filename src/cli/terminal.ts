@@ -1,6 +1,7 @@
 // Where output goes: colour only on a terminal and without NO_COLOR; a reader that goes away (`| head`) is no error.
 
 import { type Palette, palette } from '../report/table.ts'
+import { Exit } from './usage-error.ts'
 
 /** Writes lines to standard output. */
 export function say(lines: readonly string[]): void {
@@ -21,4 +22,12 @@ export function surviveClosedPipes(): void {
       throw error
     })
   }
+}
+
+/** Has Ctrl-C end the program as its end does, so that what it has put on disk is removed. For commands without partial results. */
+export function endOnInterrupt(): void {
+  process.once('SIGINT', () => {
+    process.stderr.write('gracewalk: interrupted\n')
+    process.exit(Exit.interrupted)
+  })
 }

@@ -6,7 +6,7 @@ import { explore } from '../check/explore/index.ts'
 import { openTree } from '../check/index.ts'
 import { type Cell, cellName, cellsOf } from './cells.ts'
 import type { CheckResult } from './check.ts'
-import type { CellName, Change, Pool, SentOptions } from './pool.ts'
+import { type CellName, type Change, type Pool, type SentOptions, WORKER_BROKE } from './pool.ts'
 import { rehearse } from './rehearse.ts'
 import type { Scenario } from './scenario.ts'
 import { KERNEL_SOURCE } from './variant.ts'
@@ -133,9 +133,8 @@ export async function ablateSite(
     for (const { cell, name } of through) {
       if (performance.now() - started > options.siteTime) return end('survived up to the bound', null, survived)
       for (let variant = 0; variant < variants.length; variant++) {
-        const result = await checkChanged(name, how, { files: ablate(files, site, variant) }, pool)
-        if (typeof result === 'string') return end('load-bearing', { cell: cellName(cell), message: result, path: [] }, survived)
-        const { verdict, message, path } = result.report
+        const { verdict, message, path } = await checkChanged(name, how, { files: ablate(files, site, variant) }, pool)
+        if (verdict === 'refused') return end('not ablatable', null, survived)
         if (verdict === 'violation') return end('load-bearing', { cell: cellName(cell), message, path }, survived)
         survived.push({ cell: cellName(cell), verdict })
       }
@@ -145,12 +144,19 @@ export async function ablateSite(
   return end(exhaustive ? 'survived exhaustively' : 'survived up to the bound', null, survived)
 }
 
-/** Checks a changed kernel. A kernel that cannot even set the scenario up is noticed, too: then what it said. */
-async function checkChanged(name: CellName, how: SentOptions, change: Change, pool: Pool): Promise<CheckResult | string> {
+/** What the check of a changed kernel came to. `refused`: the build does not take the change. */
+interface Trial extends Pick<CheckResult['report'], 'message' | 'path'> {
+  readonly verdict: CheckResult['report']['verdict'] | 'refused'
+}
+
+/** Checks a changed kernel. A kernel that cannot even set the scenario up is noticed, too; a Worker that broke noticed nothing. */
+async function checkChanged(name: CellName, how: SentOptions, change: Change, pool: Pool): Promise<Trial> {
   try {
-    return await pool.check(name, { ...how, except: BOOKKEEPING }, change)
+    return (await pool.check(name, { ...how, except: BOOKKEEPING }, change)).report
   } catch (error) {
-    return `the set-up fails: ${firstLine(error)}`
+    const kind = error instanceof Error ? error.name : ''
+    const verdict = kind === 'SourceRefused' ? 'refused' : kind === WORKER_BROKE ? 'stopped' : 'violation'
+    return { verdict, message: `the set-up fails: ${firstLine(error)}`, path: [] }
   }
 }
 

@@ -26,8 +26,9 @@ import * as rwsemDowngrade from './rwsem-downgrade.ts'
 import * as rwsemHandOver from './rwsem-hand-over.ts'
 import * as rwsemReaderVsWriter from './rwsem-reader-vs-writer.ts'
 import * as rwsemWriterVsWriter from './rwsem-writer-vs-writer.ts'
-import { type Scenario, ScenarioError } from './scenario.ts'
+import { type Scenario, ScenarioError, scenario } from './scenario.ts'
 import * as seqcountReaderVsWriter from './seqcount-reader-vs-writer.ts'
+import { smapsUnderMmapLockShowsNoHole, smapsUnderRcuShowsHoles } from './smaps-shows-no-hole.ts'
 import { smapsIrqOff, smapsUnderMmapLock, smapsUnderRcu } from './smaps-vs-munmap.ts'
 import * as spinlockExclusion from './spinlock-exclusion.ts'
 import * as spinlockVsInterrupt from './spinlock-vs-interrupt.ts'
@@ -55,6 +56,8 @@ export const SCENARIOS: readonly Scenario[] = Object.freeze([
   smapsUnderMmapLock,
   smapsIrqOff,
   smapsUnderRcu,
+  smapsUnderMmapLockShowsNoHole,
+  smapsUnderRcuShowsHoles,
   twoDeferredFragments,
   outsideCpuVsShootDown,
   outsideCpuVsGracePeriod,
@@ -80,13 +83,23 @@ export async function scenariosIn(path: string): Promise<readonly Scenario[]> {
   try {
     module = (await import(pathToFileURL(resolve(path)).href)) as Record<string, unknown>
   } catch (error) {
-    throw new ScenarioError(`cannot import ${path}: ${error instanceof Error ? error.message : error}`)
+    if (error instanceof ScenarioError) throw new ScenarioError(`${path}: ${error.message}`, { cause: error })
+    const old = error instanceof Error && 'code' in error && error.code === 'ERR_UNKNOWN_FILE_EXTENSION' && /\.[cm]?ts$/.test(path)
+    const why = old
+      ? `Node ${process.versions.node} does not read TypeScript; version 22.18 does`
+      : error instanceof Error
+        ? error.message
+        : error
+    throw new ScenarioError(`cannot import ${path}: ${why}`, { cause: error })
   }
   const found = Object.values(module)
     .flatMap((value) => (Array.isArray(value) ? value : [value]))
     .filter(isScenario)
   if (found.length === 0) throw new ScenarioError(`${path} exports no scenario: export what scenario({…}) returns`)
-  return found
+  const all = [...new Set(found)].map(scenario)
+  const twice = all.find(({ name }, i) => all.findIndex((one) => one.name === name) !== i)
+  if (twice !== undefined) throw new ScenarioError(`${path} exports two scenarios called ${twice.name}`)
+  return all
 }
 
 function isScenario(value: unknown): value is Scenario {

@@ -2,10 +2,11 @@
 // scenario's own. A call says in text what it is, and to the detectors what it does to which pages.
 
 import type { CallDescription } from '../check/detect/index.ts'
-import type { Stepped } from '../check/index.ts'
+import type { Machine, Stepped } from '../check/index.ts'
 import { Advice } from '../kernel/syscall/madvise.ts'
 import { Placement } from '../kernel/syscall/mmap.ts'
 import { Vm } from '../kernel/vma/vma.ts'
+import { ScenarioError } from './scenario.ts'
 
 /** The kernel's entries, stepped. */
 export type Kernel = Stepped<typeof import('../kernel/kernel.ts')>
@@ -56,8 +57,12 @@ function count(pages: number): string {
 }
 
 /** The calls on `mm`. */
-export function callsOn(kernel: Kernel, user: User, mm: number): Calls {
-  const range = (name: string, start: number, pages: number, more = ''): string => `${name}(${hex(start)}, ${count(pages)}${more})`
+export function callsOn(machine: Machine, kernel: Kernel, user: User, mm: number): Calls {
+  const range = (name: string, start: number, pages: number, more = ''): string => {
+    if (!Number.isInteger(start) || start < 0 || !Number.isInteger(pages) || pages < 0)
+      throw new ScenarioError(`${name}(${start}, ${pages}) must be given a first page and a number of pages, both whole numbers`)
+    return `${name}(${hex(start)}, ${count(pages)}${more})`
+  }
   return {
     mmap: (start, pages, flags = READ_WRITE) => ({
       text: range('mmap', start, pages),
@@ -96,6 +101,7 @@ export function callsOn(kernel: Kernel, user: User, mm: number): Calls {
     }),
     smaps: (start, pages, how) => ({
       text: range('smaps', start, pages),
+      description: { name: 'smaps', mm, start, pages, shows: 'pages', shown: () => shownBySmaps(machine) },
       begin: () => kernel.sysSmaps(mm, start, start + pages, how),
     }),
     read: (page) => ({
@@ -109,6 +115,18 @@ export function callsOn(kernel: Kernel, user: User, mm: number): Calls {
       begin: () => user.writePage(page, value),
     }),
   }
+}
+
+/** The runs of pages that CPUs have shown with their latest `sysSmaps`. */
+function shownBySmaps({ words, areas, cpus, tree: { percpu } }: Machine): [number, number][] {
+  const { Cpu, CPU_STRIDE, SMAPS_RANGES } = percpu
+  const out: [number, number][] = []
+  for (let area = areas; area < areas + cpus * CPU_STRIDE; area += CPU_STRIDE) {
+    const runs = Math.min(words[area + Cpu.smapsShown] as number, SMAPS_RANGES)
+    for (let p = area + Cpu.smapsRanges; p < area + Cpu.smapsRanges + 2 * runs; p += 2)
+      out.push([words[p] as number, words[p + 1] as number])
+  }
+  return out
 }
 
 function rights(prot: number): string {

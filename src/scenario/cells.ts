@@ -1,7 +1,5 @@
 // The matrix: every scenario on every combination for which its question makes sense, and its broken variants.
-import { architectures } from '../kernel/arch/architectures.ts'
-import { designs } from '../kernel/design/designs.ts'
-import { freeings } from '../kernel/pagetable/freeing.ts'
+import { AXES } from './axes.ts'
 import { type Combination, type Expectation, expectationOf, type Scenario, ScenarioError, type Variant } from './scenario.ts'
 
 /** One thing to check. */
@@ -21,13 +19,6 @@ export interface Wanted {
   /** Broken variants: with the scenarios (`true`), none, or only the one of this name. */
   readonly variants?: boolean | string
 }
-
-/** Names of every value of the axes. */
-export const AXES = Object.freeze({
-  designs: Object.freeze(designs.map(({ name }) => name)),
-  archs: Object.freeze(architectures.map(({ name }) => name)),
-  freeing: Object.freeze(freeings.map(({ name }) => name)),
-})
 
 /** The policy of Linux, used where a question does not depend on it. */
 const USUAL_FREEING = ['rcu-batch']

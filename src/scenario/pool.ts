@@ -2,10 +2,12 @@
 // scenarios are functions.
 import { availableParallelism } from 'node:os'
 import { Worker } from 'node:worker_threads'
+import type { Progress } from '../check/explore/index.ts'
 import { SCENARIOS, scenariosIn } from './all.ts'
 import type { Cell } from './cells.ts'
 import { type CheckOptions, type CheckResult, cellOf } from './check.ts'
 import { type Combination, ScenarioError } from './scenario.ts'
+import { scratchDirectory } from './scratch.ts'
 
 /** What of `CheckOptions` can be sent. */
 export type SentOptions = Omit<CheckOptions, 'tree' | 'onProgress'>
@@ -33,9 +35,9 @@ export interface Question {
 
 /** What it answers. */
 export type Answer =
-  | { readonly kind: 'progress'; readonly id: number; readonly text: string }
+  | { readonly kind: 'progress'; readonly id: number; readonly progress: Progress }
   | { readonly kind: 'result'; readonly id: number; readonly result: CheckResult }
-  | { readonly kind: 'failed'; readonly id: number; readonly message: string }
+  | { readonly kind: 'failed'; readonly id: number; readonly name: string; readonly message: string; readonly stack: string }
 
 /** The cell called `name`. Throws `ScenarioError`. */
 export async function cellNamed({ file, scenario, variant, combination }: CellName): Promise<Cell> {
@@ -46,8 +48,11 @@ export async function cellNamed({ file, scenario, variant, combination }: CellNa
 
 /** Workers at work. */
 export interface Pool {
-  /** Checks a cell on the next Worker that is free. Rejects when the check could not be made. */
-  check(cell: CellName, options: SentOptions, change?: Change, onProgress?: (text: string) => void): Promise<CheckResult>
+  /**
+   * Checks a cell on the next Worker that is free. Rejects with a `ScenarioError` for what is wrong with the scenario, else with
+   * an error that names the cell and has the `name` and stack of what the Worker threw.
+   */
+  check(cell: CellName, options: SentOptions, change?: Change, onProgress?: (progress: Progress) => void): Promise<CheckResult>
   /** Ends the Workers. */
   close(): Promise<void>
 }
@@ -56,11 +61,32 @@ interface Waiting {
   readonly question: Question
   readonly resolve: (result: CheckResult) => void
   readonly reject: (error: Error) => void
-  readonly onProgress: ((text: string) => void) | undefined
+  readonly onProgress: ((progress: Progress) => void) | undefined
 }
 
 /** Changed kernels that a Worker loads before it is replaced: modules are never unloaded. */
 const CHANGES_PER_WORKER = 60
+
+/** The `name` of the error of a Worker that ended before it answered: out of memory, for one. */
+export const WORKER_BROKE = 'WorkerBroke'
+
+/** What a Worker says that it threw, as an error of this thread. */
+function errorOf(cell: CellName, { name, message, stack }: Extract<Answer, { kind: 'failed' }>): Error {
+  return name === 'ScenarioError' ? new ScenarioError(message) : failed(cell, name, message, stack)
+}
+
+function failed(
+  { scenario, variant, combination: { design, arch, freeing } }: CellName,
+  name: string,
+  message: string,
+  stack: string,
+): Error {
+  const cell = `${scenario}${variant === null ? '' : `:${variant}`} [${design}, ${arch}, ${freeing}]`
+  const error = new Error(`${cell} could not be checked: ${message}`)
+  error.name = name
+  error.stack = `${error.message}\n${stack}`
+  return error
+}
 
 /** Starts `jobs` Workers (default: as many as there are cores). */
 export function openPool(jobs: number = availableParallelism()): Pool {
@@ -70,7 +96,7 @@ export function openPool(jobs: number = availableParallelism()): Pool {
   let next = 0
   let started = 0
   const start = (): { worker: Worker; changes: number } => {
-    const worker = new Worker(new URL('./cell-worker.js', import.meta.url))
+    const worker = new Worker(new URL('./cell-worker.js', import.meta.url), { workerData: scratchDirectory() })
     all.add(worker)
     return { worker, changes: 0 }
   }
@@ -95,23 +121,23 @@ export function openPool(jobs: number = availableParallelism()): Pool {
     }
     const heard = (answer: Answer): void => {
       if (answer.kind === 'progress') {
-        waiting.onProgress?.(answer.text)
+        waiting.onProgress?.(answer.progress)
         return
       }
       done()
       if (waiting.question.change !== null && ++seat.changes >= CHANGES_PER_WORKER) replace()
       else idle.push(seat)
       if (answer.kind === 'result') waiting.resolve(answer.result)
-      else waiting.reject(new Error(answer.message))
+      else waiting.reject(errorOf(waiting.question.cell, answer))
       give()
     }
     const broke = (error: Error): void => {
       done()
       replace()
-      waiting.reject(error)
+      waiting.reject(failed(waiting.question.cell, WORKER_BROKE, `the Worker broke: ${error.message}`, error.stack ?? ''))
       give()
     }
-    const left = (code: number): void => broke(new Error(`a Worker ended with code ${code}`))
+    const left = (code: number): void => broke(new Error(`it ended with code ${code}`))
     worker.on('message', heard)
     worker.on('error', broke)
     worker.on('exit', left)

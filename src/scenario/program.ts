@@ -39,9 +39,15 @@ async function load(tree: Tree, url: URL, number: number): Promise<unknown> {
   try {
     return await tree.load(`scenario/${name}${number === 0 ? '' : `-${number}`}.ts`, ownSpecifiers(text))
   } catch (error) {
-    if (error instanceof SourceRefused) throw new ScenarioError(`${file} is not in the kernel's language: ${error.message}`)
+    if (error instanceof SourceRefused) throw new ScenarioError(refusal(file, error), { cause: error })
     throw error
   }
+}
+
+/** `/my/program.ts:4:13: an object literal inside a function (and 2 more places): not in the kernel's language`. */
+function refusal(file: string, { refusals: [first, ...more] }: SourceRefused): string {
+  const others = more.length === 0 ? '' : ` (and ${more.length} more ${more.length === 1 ? 'place' : 'places'})`
+  return `${file}:${first?.line}:${first?.column}: ${first?.reason}${others}: a program must be in the kernel's language`
 }
 
 /** Imports of the kernel, however they are spelt, as seen from a room of the kernel. */

@@ -39,7 +39,7 @@ export const rcuCallbacks = scenario({
       name: 'callback-lost',
       wrong: 'a callback that is queued behind another one is not linked to it',
       edits: [{ file: 'sync/rcu.ts', from: 'else store(tail + RcuHead.next, head)', to: 'else store(tail + RcuHead.func, func)' }],
-      unsafe: /deadlock|leak|endless|steps/,
+      unsafe: /deadlock|livelock|leak|endless|steps/,
     },
     {
       name: 'no-grace-period',

@@ -7,6 +7,7 @@ import { kernelModel, type Model } from '../check/explore/index.ts'
 import { type Machine, openTree, type Tree } from '../check/index.ts'
 import type { Watch } from '../check/watch.ts'
 import type { Cell } from './cells.ts'
+import { playOf } from './play.ts'
 import type { Play } from './scenario.ts'
 import { sequentialModel } from './sequential.ts'
 import { type Backstage, setStage } from './stage.ts'
@@ -40,16 +41,17 @@ export async function rehearse(cell: Cell, { tree: given, except = [] }: Rehears
   const tree = given ?? (variant === null ? await openTree() : await brokenTree(variant))
   const described: CallDescription[][] = []
   const children: number[] = []
+  const ended: number[] = []
   let detectors = null as Detectors | null
   let stage = null as Backstage | null
   stage = await setStage(scenario, combination, tree, (machine) => {
     detectors = createDetectors(machine, {
       calls: () => described,
-      spaces: () => [...(stage?.spaces ?? []), ...children],
+      spaces: () => [...(stage?.spaces ?? []), ...children].filter((mm) => !ended.includes(mm)),
       sequential: sequentialModel(
         machine.words,
         () => stage?.history ?? [],
-        () => stage?.spaces ?? [],
+        () => (stage?.spaces ?? []).filter((mm) => !ended.includes(mm)),
         () => children,
       ),
       except,
@@ -58,10 +60,10 @@ export async function rehearse(cell: Cell, { tree: given, except = [] }: Rehears
   })
   const listening = detectors as Detectors
   const { machine } = stage
-  const play = await scenario.setUp(stage)
+  const play = await playOf(scenario, stage)
   for (const calls of play.calls) described.push(calls.map(({ description }) => description ?? NOTHING))
   listening.snapshot()
-  const watch = followForks(listening, described, children)
+  const watch = followSpaces(listening, described, children, ended)
   const recorder = createRecorder(machine, watch)
   const model = kernelModel({
     machine,
@@ -69,7 +71,16 @@ export async function rehearse(cell: Cell, { tree: given, except = [] }: Rehears
     watch: recorder.watch,
     check: (results, _words, alone) => {
       const wrong = play.check?.(results as readonly (readonly number[])[]) ?? ''
-      return wrong || tearDown(stage as Backstage, play, listening, children, alone)
+      return (
+        wrong ||
+        tearDown(
+          stage as Backstage,
+          listening,
+          play,
+          [...(stage?.spaces ?? []), ...children].filter((mm) => !ended.includes(mm)),
+          alone,
+        )
+      )
     },
   })
   return { cell, tree, machine, model, detectors: listening, recorder, play }
@@ -78,24 +89,35 @@ export async function rehearse(cell: Cell, { tree: given, except = [] }: Rehears
 /** Runs a task to its end on a CPU while nobody else runs. */
 type Alone = (cpu: number, task: () => unknown) => unknown
 
-/** Ends every address space, waits for what was deferred, and looks what is left over. Returns what is wrong, or ''. */
-function tearDown(stage: Backstage, play: Play, detectors: Detectors, children: readonly number[], alone: Alone): string {
-  const exited = new Set(play.calls.flat().flatMap(({ description: d }) => (d?.name === 'exit' ? [d.mm] : [])))
+/** Ends the address spaces that are left, waits for what was deferred, and looks what is left over. Returns what is wrong, or ''. */
+function tearDown(stage: Backstage, detectors: Detectors, play: Play, spaces: readonly number[], alone: Alone): string {
   for (const { begin } of play.after ?? []) alone(0, begin)
   for (let cpu = 0; cpu < stage.machine.cpus; cpu++) alone(cpu, () => stage.kernel.sysSwitchMm(0))
-  for (const mm of [...stage.spaces, ...children]) if (!exited.has(mm)) alone(0, () => stage.kernel.sysExit(mm))
+  for (const mm of spaces) alone(0, () => stage.kernel.sysExit(mm))
   for (const give of stage.leave) alone(0, give)
   for (let cpu = 0; cpu < stage.machine.cpus; cpu++) alone(cpu, stage.waitForCallbacks.begin)
   return detectors.failure() || detectors.leaks()
 }
 
-/** Notes the address spaces that forks make. */
-function followForks(detectors: Detectors, described: readonly (readonly CallDescription[])[], children: number[]): Watch {
+/** Notes the address spaces that forks make, and those that exits end. */
+function followSpaces(
+  detectors: Detectors,
+  described: readonly (readonly CallDescription[])[],
+  children: number[],
+  ended: number[],
+): Watch {
   return {
     ...detectors,
     reset: () => {
       children.length = 0
+      ended.length = 0
       detectors.reset()
+    },
+    callBegins: (cpu, call) => {
+      const description = described[cpu]?.[call]
+      // From here on its structures may go at any time.
+      if (description?.name === 'exit') ended.push(description.mm)
+      detectors.callBegins(cpu, call)
     },
     callReturns: (cpu, call, result) => {
       if (described[cpu]?.[call]?.name === 'fork' && typeof result === 'number' && result > 0) children.push(result)

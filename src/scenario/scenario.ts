@@ -1,5 +1,6 @@
 // What a scenario is: a small concurrent program on the kernel's own entries, the question that it answers, and the verdict
 // that is expected of each combination. One file per question, named after it; `all.ts` lists them.
+import { AXES, AXIS_NAMES } from './axes.ts'
 import type { Call } from './calls.ts'
 import type { Stage } from './stage.ts'
 
@@ -70,11 +71,35 @@ export class ScenarioError extends Error {
 export function scenario(definition: Scenario): Scenario {
   const { name, cpus } = definition
   if (!/^[a-z0-9]+(-[a-z0-9]+)*$/.test(name)) throw new ScenarioError(`scenario name '${name}' must be lower-case words with hyphens`)
+  const wrong = (what: string): ScenarioError => new ScenarioError(`scenario ${name}: ${what}`)
   if (!Number.isInteger(cpus) || cpus < 1 || cpus > 3) throw new ScenarioError(`scenario ${name} has ${cpus} CPUs; 1 to 3 can be checked`)
+  if (typeof definition.setUp !== 'function') throw wrong('setUp must be a function')
+  for (const axis of ['designs', 'archs', 'freeing'] as const) {
+    const chosen = definition[axis]
+    if (chosen?.length === 0) throw wrong(`${axis} is empty, so there is no combination to check`)
+    for (const value of chosen ?? []) if (!AXES[axis].includes(value)) throw wrong(unknownValue(axis, value))
+  }
+  if (typeof definition.expect !== 'function' && !isExpectation(definition.expect)) throw wrong(NO_EXPECTATION)
+  const variants = (definition.variants ?? []).map((variant) => variant.name)
+  const twice = variants.find((one, i) => variants.indexOf(one) !== i)
+  if (twice !== undefined) throw wrong(`two variants are called ${twice}`)
   return definition
+}
+
+const NO_EXPECTATION = "expect must be 'safe' or { unsafe: /pattern/ }, or a function of the combination that returns one"
+
+function isExpectation(value: unknown): value is Expectation {
+  return value === 'safe' || (typeof value === 'object' && value !== null && 'unsafe' in value && value.unsafe instanceof RegExp)
+}
+
+/** That an axis has no such value, and which it has. */
+export function unknownValue(axis: keyof typeof AXES, value: string): string {
+  return `there is no ${AXIS_NAMES[axis]} '${value}'; there are ${AXES[axis].join(', ')}`
 }
 
 /** What is expected of `definition` on `combination`. */
 export function expectationOf(definition: Scenario, combination: Combination): Expectation {
-  return typeof definition.expect === 'function' ? definition.expect(combination) : definition.expect
+  const expected = typeof definition.expect === 'function' ? definition.expect(combination) : definition.expect
+  if (!isExpectation(expected)) throw new ScenarioError(`scenario ${definition.name}: ${NO_EXPECTATION}`)
+  return expected
 }

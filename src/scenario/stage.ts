@@ -2,11 +2,11 @@
 // set-up asks for runs on it before the first interleaving; detectors listen from the beginning.
 
 import { attachKernel, type Machine, runAlone, type Stepped, type Task, type Tree } from '../check/index.ts'
-import { PTE_FRAGMENTS, PTRS_PER_PTE } from '../kernel/arch/arch.ts'
+import { PAGE_WORDS, PTE_FRAGMENTS, PTRS_PER_PTE } from '../kernel/arch/arch.ts'
 import { bootMachine, prefill } from '../machine/machine.ts'
 import { type Call, type Calls, callsOn, type Kernel, type User } from './calls.ts'
 import { loadProgram } from './program.ts'
-import type { Combination, Scenario } from './scenario.ts'
+import { type Combination, type Scenario, ScenarioError } from './scenario.ts'
 import type { Past } from './sequential.ts'
 
 /** What a scenario sets up with. Pages are virtual page numbers; nothing is mapped at first. */
@@ -69,7 +69,7 @@ export async function setStage(
   const alone = (task: Task, cpu = 0): number => runAlone(machine, task, cpu) as number
   const loadOn = (mm: number, cpus: readonly number[]): Calls & { readonly mm: number } => {
     for (const cpu of cpus) alone(() => kernel.sysSwitchMm(mm), cpu)
-    return { mm, ...callsOn(kernel, user, mm) }
+    return { mm, ...callsOn(machine, kernel, user, mm) }
   }
   return {
     combination,
@@ -99,6 +99,8 @@ export async function setStage(
     call: (text, begin) => ({ text, begin }),
     waitForCallbacks: { text: 'rcu_barrier()', begin: () => barrier.waitForCallbacks() },
     words: (count) => {
+      if (!Number.isInteger(count) || count < 1 || count > PAGE_WORDS)
+        throw new ScenarioError(`stage.words gives 1 to ${PAGE_WORDS} words, not ${count}`)
       const page = alone(() => alloc.allocPage(0))
       leave.push(() => alloc.freePage(page))
       const p = pageToVirt(page)

@@ -1,28 +1,16 @@
 // The kernel with one of a scenario's variants in it: the same build, with a line or two changed.
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { variantTree } from '../check/ablate/index.ts'
 import { openTree, type Tree } from '../check/index.ts'
 import { ScenarioError, type Variant } from './scenario.ts'
+import { ownDirectory } from './scratch.ts'
 
 /** The kernel's source. */
 export const KERNEL_SOURCE = fileURLToPath(new URL('../../src/kernel', import.meta.url))
 
 const STEPPED_KERNEL = fileURLToPath(new URL('../stepped/kernel', import.meta.url))
-
-const made: string[] = []
-process.once('exit', () => {
-  for (const dir of made) rmSync(dir, { recursive: true, force: true })
-})
-
-/** A directory of this process's own, which is removed when it ends. */
-export function ownDirectory(): string {
-  const dir = mkdtempSync(join(tmpdir(), 'gracewalk-'))
-  made.push(dir)
-  return dir
-}
 
 /** The texts of the files that `variant` changes. Throws `ScenarioError` where an edit does not fit the source. */
 export function editedFiles(variant: Variant): Record<string, string> {

@@ -1,7 +1,6 @@
-// The scenarios of the synchronisation primitives and of the maple tree by themselves: each is proved, and each classical
-// mistake in the kernel is found by the scenario that was made for it, for the reason that was expected.
-import { describe, expect, it } from 'vitest'
-import { cellOf, checkCell } from '../../src/scenario/check.ts'
+// The scenarios of the synchronisation primitives and of the maple tree by themselves are run by matrix.test.ts. Here: none of
+// them is without a classical mistake that it notices, so that none can pass by looking at nothing.
+import { expect, it } from 'vitest'
 import * as mapleGaps from '../../src/scenario/maple-gaps.ts'
 import * as maple from '../../src/scenario/maple-lookup-vs-store.ts'
 import * as rcuCallbacks from '../../src/scenario/rcu-callbacks.ts'
@@ -17,6 +16,7 @@ import * as interrupt from '../../src/scenario/spinlock-vs-interrupt.ts'
 import * as srcu from '../../src/scenario/srcu-reader-vs-updater.ts'
 
 const rwsems = { ...rwsemReader, ...rwsemWriter, ...rwsemHandOver, ...rwsemDowngrade }
+const trees = { ...maple, ...mapleGaps }
 const scenarios = Object.values({
   ...rwsems,
   ...spinlock,
@@ -26,25 +26,10 @@ const scenarios = Object.values({
   ...rcu,
   ...rcuCallbacks,
   ...srcu,
-  ...maple,
-  ...mapleGaps,
+  ...trees,
 })
 
-describe.each(scenarios)('$name', (scenario) => {
-  it('is proved', async () => {
-    const { report } = await checkCell(cellOf(scenario), { preemptions: 0 })
-    expect(report).toMatchObject({ verdict: 'proved', message: '' })
-    expect(report.executions).toBeGreaterThan(5)
-  })
-
-  it.each(scenario.variants?.map(({ name, unsafe }) => ({ name, unsafe })) ?? [])('notices $name', async ({ name, unsafe }) => {
-    const { report } = await checkCell(cellOf(scenario, {}, name), { preemptions: 1 })
-    expect(report.verdict).toBe('violation')
-    expect(report.message).toMatch(unsafe)
-  })
-})
-
-it('has no two scenarios of one name, and none without a mistake that it notices', () => {
-  expect(new Set(scenarios.map(({ name }) => name)).size).toBe(scenarios.length)
-  expect(scenarios.filter(({ variants }) => variants === undefined || variants.length === 0)).toEqual([])
+it('notice a mistake each', () => {
+  expect(scenarios.length).toBeGreaterThan(20)
+  expect(scenarios.filter(({ variants = [] }) => variants.length === 0).map(({ name }) => name)).toEqual([])
 })

@@ -43,6 +43,9 @@ export interface ExploreReport {
   readonly milliseconds: number
 }
 
+/** No agent took a step: that proves nothing. */
+export class NothingExplored extends Error {}
+
 /** What one phase came to. */
 export interface PhaseResult {
   readonly executions: number
@@ -79,7 +82,7 @@ export function reportOn(phases: readonly PhaseResult[], found: Findings, preemp
   const stopped = phases.find((phase) => phase.stopped !== '')?.stopped ?? ''
   const unbounded = phases.some((phase) => phase.unbounded)
   const steps = sum((phase) => phase.steps)
-  if (steps === 0 && found.violations === 0) throw new Error('nothing was explored: no agent took a step')
+  if (steps === 0 && found.violations === 0) throw new NothingExplored('nothing was explored: no agent took a step')
   const states = most((phase) => phase.states)
   let agents = 0
   for (let bits = found.ran; bits !== 0; bits &= bits - 1) agents++

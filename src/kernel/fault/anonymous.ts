@@ -71,7 +71,7 @@ export function installAnonPage(mm: number, vma: number, vpn: number, pmd: numbe
   const ptl = load(thisCpu() + Cpu.out1)
   const mine = pteNone(ptepGet(ptep))
   if (mine) {
-    addNewAnonRmap(page, load(vma + Vma.anonVma), linearPageIndex(vma, vpn))
+    addNewAnonRmap(page, readOnce(vma + Vma.anonVma), linearPageIndex(vma, vpn))
     addMmCounter(mm, Rss.anon, 1)
     setPte(ptep, pfnPte(pageToPfn(page), writableFlags(load(vma + Vma.flags))))
   }

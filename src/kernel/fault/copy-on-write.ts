@@ -89,7 +89,7 @@ function wpPageCopy(mm: number, vma: number, vpn: number, pmd: number, old: numb
   // Clear, flush, then set: no CPU may write to the copy while another still reads the old page through its TLB.
   ptepGetAndClear(ptep)
   flushTlbMmRange(mm, vpn, vpn + 1)
-  addNewAnonRmap(copy, load(vma + Vma.anonVma), linearPageIndex(vma, vpn))
+  addNewAnonRmap(copy, readOnce(vma + Vma.anonVma), linearPageIndex(vma, vpn))
   setPte(ptep, pfnPte(pageToPfn(copy), writableFlags(load(vma + Vma.flags))))
   if (special) addMmCounter(mm, Rss.anon, 1)
   else {

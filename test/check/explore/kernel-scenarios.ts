@@ -1,24 +1,13 @@
-// Scenarios of the stepped kernel for the benchmark.
-import { fileURLToPath } from 'node:url'
-import { kernelModel } from '../../src/check/explore/kernel-model.ts'
-import type { Model } from '../../src/check/explore/model.ts'
-import { attachKernel, openTree, runAlone, type Steps, type Tree } from '../../src/check/index.ts'
-import { Access } from '../../src/kernel/pagetable/tlb.ts'
-import { Vm } from '../../src/kernel/vma/vma.ts'
-import { bootMachine } from '../../src/machine/machine.ts'
+// A scenario of the stepped kernel that is set up by hand: its calls look at frames themselves.
+import { kernelModel } from '../../../src/check/explore/kernel-model.ts'
+import type { Model } from '../../../src/check/explore/model.ts'
+import { attachKernel, runAlone, type Steps, type Tree } from '../../../src/check/index.ts'
+import { Access } from '../../../src/kernel/pagetable/tlb.ts'
+import { Vm } from '../../../src/kernel/vma/vma.ts'
+import { bootMachine } from '../../../src/machine/machine.ts'
 
 const RW = Vm.read | Vm.write | Vm.mayRead | Vm.mayWrite
 const FRAMES = 160
-
-/** The stepped kernel that `npm run build` made; these files are compiled elsewhere. */
-function shippedKernel(): string {
-  return fileURLToPath(new URL('../../../../../dist/stepped/kernel', import.meta.url))
-}
-
-/** The tree of the build that is measured. */
-export function shippedTree(): Promise<Tree> {
-  return openTree(process.env.GRACEWALK_STEPPED ?? shippedKernel())
-}
 
 /**
  * CPU 0 faults on a page of a mapping, beside CPU 1 that unmaps it. Both CPUs have touched page `touched` of the mapping
@@ -28,7 +17,7 @@ export async function faultBesideMunmap(tree: Tree, arch: string, design: string
   const on = tree.instructions
   const memory = FRAMES * (arch.includes('64k') ? 65536 : 4096)
   const machine = await attachKernel(tree, bootMachine({ arch, design, cpus: 2, memory, poison: true }).buffer)
-  const kernel = await tree.module<typeof import('../../src/kernel/kernel.ts')>('kernel.ts')
+  const kernel = await tree.module<typeof import('../../../src/kernel/kernel.ts')>('kernel.ts')
   const mm = runAlone(machine, () => kernel.sysNewMm()) as number
   for (let cpu = 0; cpu < 2; cpu++) runAlone(machine, () => kernel.sysSwitchMm(mm), cpu)
   const page = runAlone(machine, () => kernel.sysMmap(mm, 0, 4, RW, 0, 0, 0)) as number

@@ -1,0 +1,14 @@
+// What can be selected: the names of every value of the axes.
+import { architectures } from '../kernel/arch/architectures.ts'
+import { designs } from '../kernel/design/designs.ts'
+import { freeings } from '../kernel/pagetable/freeing.ts'
+
+/** Names of every value of the axes. */
+export const AXES = Object.freeze({
+  designs: Object.freeze(designs.map(({ name }) => name)),
+  archs: Object.freeze(architectures.map(({ name }) => name)),
+  freeing: Object.freeze(freeings.map(({ name }) => name)),
+})
+
+/** Names of each axis as a message calls it. */
+export const AXIS_NAMES = Object.freeze({ designs: 'design', archs: 'architecture', freeing: 'freeing policy' })
