@@ -12,8 +12,8 @@ type Scenarios = typeof import('../../src/scenario/all.ts')
 const ROUNDS = 3
 const TARGET = 1.6
 const LOCK = [5, 9] as const
-const SCENARIO = 'two-deferred-fragments'
-const COMBINATION = { design: 'vma-lock', arch: 'powerpc64-hash-64k', freeing: 'pte-free-defer' }
+const SCENARIO = 'fault-vs-fault'
+const COMBINATION = { design: 'vma-lock', arch: 'powerpc64-hash-64k', freeing: 'rcu-batch' }
 
 /** The locked counter, for a Worker. */
 export async function lockModel(dist: Dist, agents: number, rounds: number): Promise<Model> {

@@ -46,10 +46,14 @@ export function counterexampleColumns(from: Counterexample, options: ColumnOptio
 function header({ facts, message, minimised, recording }: Counterexample, limit: number, colours: Palette): string[] {
   const { scenario, design, arch, freeing } = facts
   const where = [design, arch, freeing].filter((text) => text !== '').join(', ')
-  const lines = wrap(`${scenario}${where === '' ? '' : ` (${where})`}: violation`, limit, 2)
-  lines.push(...wrap(message, limit, 4, 2).map((line) => colours.red(line)))
+  const verdict =
+    message !== '' ? 'violation' : recording.mismatch === '' ? 'nothing is wrong along this path' : 'the path cannot be followed'
+  const lines = wrap(`${scenario}${where === '' ? '' : ` (${where})`}: ${verdict}`, limit, 2)
+  if (recording.mismatch !== '') lines.push(...wrap(recording.mismatch, limit, 4, 2))
+  if (message !== '') lines.push(...wrap(message, limit, 4, 2).map((line) => colours.red(line)))
   if (recording.violation !== null)
     lines.push(...wrap(`found by ${recording.violation.detector}${recording.violation.bookkeeping ? ' (bookkeeping)' : ''}`, limit, 4, 2))
+  if (recording.acrossExecutions) lines.push(...wrap('seen across executions: no single one shows it', limit, 4, 2))
   if (minimised !== null) {
     const { before, after, complete } = minimised
     const was = before.preemptions === after.preemptions && before.steps === after.steps ? '' : `; found with ${size(before)}`
@@ -113,7 +117,8 @@ function story(from: Counterexample, limit: number, colours: Palette): string[] 
     const text = `${describeWait(wait, names, events.length - 1)} for ever${holder === '' ? '' : ` (${holder} holds it)`}`
     out.push(...layOut(place, text, wait.agent < cpus ? 2 : 4, widths[cpu] as number).map((one) => inColumn(cpu, one)))
   }
-  if (moment < 0) out.push('', ...wrap(`*** at the end: ${brief(message)}`, limit, 4).map((one) => colours.red(colours.bold(one))))
+  if (moment < 0 && message !== '' && !recording.acrossExecutions)
+    out.push('', ...wrap(`*** at the end: ${brief(message)}`, limit, 4).map((one) => colours.red(colours.bold(one))))
   return out.map((line) => line.trimEnd())
 }
 
@@ -135,6 +140,10 @@ function describeLine(from: Counterexample, line: Line): Described {
   const { facts, names, recording } = from
   const { sites } = recording.machine.tree
   const { cpus } = recording.machine
+  if (line.event === null && line.folded === null) {
+    const { agent, text } = line.heading
+    return { cpu: agent % cpus, indent: 0, place: '', text, folded: false }
+  }
   if (line.event === null) {
     const { agent, steps, first, last } = line.folded
     const [a, b] = [first, last].map((event) => sites[event.site] ?? UNKNOWN_SITE)
@@ -145,7 +154,8 @@ function describeLine(from: Counterexample, line: Line): Described {
   const { event } = line
   const described = { cpu: event.cpu, indent: event.interrupt ? 4 : 2, place: '', folded: false }
   if (event.kind === 'call-begins') return { ...described, indent: 0, text: callText(facts.calls, event) }
-  if (event.kind === 'call-returns') return { ...described, indent: 0, text: `${callName(facts.calls, event)} returns` }
+  if (event.kind === 'call-returns')
+    return { ...described, indent: 0, text: `${callName(facts.calls, event)} ${describeAccess(event, names)}` }
   if (event.kind === 'interrupt-begins') return { ...described, indent: 2, text: '<irq> an IPI arrives' }
   if (event.kind === 'interrupt-returns') return { ...described, indent: 2, text: '</irq>' }
   const site = sites[event.site] ?? UNKNOWN_SITE

@@ -54,6 +54,7 @@ describe('scenariosIn', () => {
 describe('a Worker', () => {
   it.each([
     ['throws', /^scenario throws: setUp threw TypeError: .* \(\S+mine\.mjs:\d+\)$/],
+    ['throws-inside', /^scenario throws-inside: setUp threw TypeError: .* \(\S+mine\.mjs:\d+\)$/],
     ['check-throws', /^scenario check-throws: check threw TypeError: .* \(\S+mine\.mjs:\d+\)$/],
     ['check-says-nothing', /^scenario check-says-nothing: check returned undefined/],
     ['returns-nothing', /^scenario returns-nothing: setUp must return \{ calls \}/],

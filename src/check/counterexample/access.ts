@@ -8,7 +8,7 @@ import type { RecordedEvent, Waiting } from './recording.ts'
 export function describeAccess(event: RecordedEvent, names: Names): string {
   const { op, a, b, c, before, after, index, kind } = event
   if (kind === 'call-begins') return 'called'
-  if (kind === 'call-returns') return 'returns'
+  if (kind === 'call-returns') return b === 0 ? 'returns' : `returns ${names.number(a)}`
   if (kind === 'interrupt-begins') return 'IPI arrives'
   if (kind === 'interrupt-returns') return 'interrupt returns'
   const word = (): string => names.address(a, index)
@@ -38,7 +38,7 @@ export function describeAccess(event: RecordedEvent, names: Names): string {
     case Op.relax:
       return 'spins'
     case Op.futexWait:
-      return before === b || after === b ? `sleeps on ${word()}` : `does not sleep: ${word()} has changed`
+      return before === b ? `sleeps on ${word()}` : `does not sleep: ${word()} has changed`
     case Op.futexWake:
       return `wakes who sleeps on ${word()}`
     case RESUME:

@@ -5,6 +5,7 @@ import { Kind } from '../../kernel/machine/annotations.ts'
 import { POISON } from '../../kernel/memory/page-alloc.ts'
 import type { Layouts } from './layouts.ts'
 import type { RecordedEvent, Recording } from './recording.ts'
+import { type SlabPage, slabPages } from './slabs.ts'
 
 /** What an address lies in. */
 export interface Thing {
@@ -157,45 +158,6 @@ function tableLevels({ arch }: Layouts): (number | undefined)[] {
   const below: (number | undefined)[] = []
   for (let i = 1; i < present.length; i++) below[present[i] as number] = present[i - 1] as number
   return below
-}
-
-interface SlabPage {
-  readonly cache: number
-  /** First word of the run of frames that was cut up, words from one object to the next, and in front of the first. */
-  readonly start: number
-  readonly step: number
-  readonly header: number
-}
-
-/** The slab cache of each frame: that of the free objects in it, before or after. */
-function slabPages({ memory, memoryAfter, machine }: Recording, layouts: Layouts, pfnOf: (p: number) => number): Map<number, SlabPage> {
-  const { slabCache, global, cpu, arch } = layouts
-  const found = new Map<number, SlabPage>()
-  for (const words of [memory, memoryAfter]) {
-    for (let cache = 0; cache < layouts.caches.length; cache++) {
-      const c = (global.slabs as number) + cache * slabCache.size
-      const step = words[c + (slabCache.objectWords as number)] as number
-      const header = words[c + (slabCache.headerWords as number)] as number
-      if (step <= 0) continue
-      let run = arch.PAGE_WORDS
-      while (run < step) run *= 2
-      const heads = [words[c + (slabCache.free as number)] as number]
-      for (let i = 0; i < machine.cpus; i++)
-        heads.push(words[machine.areas + i * layouts.cpuStride + (cpu.slabHead as number) + cache] as number)
-      for (const head of heads) {
-        // A broken kernel may have tied a free list into a knot.
-        for (let object = head, steps = 0; object > 2 && pfnOf(object) >= 0 && steps < 10_000; steps++) {
-          const first = pfnOf(object - header)
-          const frames = run / arch.PAGE_WORDS
-          const pfn = first - (first % frames)
-          const start = object - header - ((object - header) % arch.PAGE_WORDS) - (first - pfn) * arch.PAGE_WORDS
-          for (let i = 0; i < frames; i++) found.set(pfn + i, { cache, start, step, header })
-          object = words[object - 2] as number
-        }
-      }
-    }
-  }
-  return found
 }
 
 function pgdOffset({ caches }: Layouts): number {

@@ -1,6 +1,7 @@
 // A counterexample: a recording with names, the events that matter, and what it is a counterexample to. Reports print it.
 import { Op } from '../../compile/stepped/ops.ts'
 import type { Path } from '../explore/index.ts'
+import type { Violation } from '../violation.ts'
 import type { Layouts } from './layouts.ts'
 import type { Minimised } from './minimise.ts'
 import { createNames, type Labels, type Names } from './names.ts'
@@ -18,9 +19,10 @@ export interface Facts {
   readonly calls: readonly (readonly string[])[]
 }
 
-/** A line of the story: an event, or a run of events of one agent that are left out. */
+/** A line of the story: an event, a run of events of one agent that are left out, or where the tear-down begins. */
 export type Line =
   | { readonly event: RecordedEvent; readonly folded: null }
+  | { readonly event: null; readonly folded: null; readonly heading: { readonly agent: number; readonly text: string } }
   | {
       readonly event: null
       readonly folded: { readonly agent: number; readonly steps: number; readonly first: RecordedEvent; readonly last: RecordedEvent }
@@ -32,7 +34,7 @@ export interface Counterexample {
   readonly recording: Recording
   readonly names: Names
   readonly path: Path
-  /** What is wrong, with objects called by their names. */
+  /** What is wrong, with objects called by their names; '' if nothing is. */
   readonly message: string
   readonly lines: readonly Line[]
   /** Index of the event that is the violation, or -1: the end of the execution. */
@@ -68,11 +70,11 @@ export function counterexample({ facts, recording, path, layouts, minimised = nu
     recording,
     names,
     path,
-    message: names.text(violation?.message ?? failure, last),
-    lines: fold(events, shown, moment < 0 ? events.length : moment + 1),
+    message: names.text(failure === '' ? '' : (violation?.message ?? failure), last),
+    lines: fold(recording, shown, moment < 0 ? events.length : moment + 1, tearDownOf(recording, facts)),
     moment,
-    related: (violation?.related ?? []).map(({ text, agent, site, event }) => ({
-      text: names.text(text, event < 0 ? last : eventIndex(events, event)),
+    related: relatedEvents(recording).map(({ text, agent, site, event }) => ({
+      text: names.text(nameless(text, violation), event < 0 ? last : eventIndex(events, event)),
       agent,
       site,
     })),
@@ -94,8 +96,28 @@ function nameEvent(names: Names, { kind, a, before, after, index, op }: Recorded
   names.value(a, after, index)
 }
 
+/** `freed` with what was freed. */
+function nameless(text: string, violation: Violation | null): string {
+  const [object] = violation?.objects ?? []
+  return object !== undefined && /^(freed|allocated)$/.test(text) ? `${text} 0x${object.toString(16)}` : text
+}
+
+/** What the violation says had happened before; of what was freed twice the first freeing, also where the detector does not tell. */
+function relatedEvents({ violation, events, violatedAt }: Recording): Violation['related'] {
+  const related = violation?.related ?? []
+  const [object] = violation?.objects ?? []
+  if (object === undefined || !/\bdouble|\btwice/.test(`${violation?.detector} ${violation?.message}`)) return related
+  const end = violatedAt < 0 ? events.length : violatedAt
+  const first = events.findLast(({ op, a, b, index }) => op === Op.freed && index < end && object >= a && object < a + b)
+  if (first === undefined) return related
+  const { agent, site, told } = first
+  // The detector may have told of the second, which it had noted already.
+  const others = related.filter(({ text, event }) => text !== 'freed' || (event >= 0 && event < told))
+  return [...others, { text: `freed 0x${object.toString(16)} first`, agent, site, event: told }]
+}
+
 /** The shown events, with what lies between two of them of one agent as one line, as far as it contains steps. */
-function fold(events: readonly RecordedEvent[], shown: readonly number[], end: number): Line[] {
+function fold({ events, machine }: Recording, shown: readonly number[], end: number, tearDown: number): Line[] {
   const lines: Line[] = []
   const keep = new Set(shown)
   const open = new Map<number, { steps: number; first: RecordedEvent; last: RecordedEvent }>()
@@ -104,13 +126,27 @@ function fold(events: readonly RecordedEvent[], shown: readonly number[], end: n
     open.delete(agent)
     if (run !== undefined) lines.push({ event: null, folded: { agent, ...run } })
   }
+  const begun = new Set<number>()
+  const torn = new Set<number>()
   let agent = -1
   for (let i = 0; i < end; i++) {
     const event = events[i] as RecordedEvent
     if (event.agent !== agent) flush(agent)
     agent = event.agent
+    if (event.kind === 'call-begins' && begun.has(i)) continue
+    if (i >= tearDown && event.kind !== 'plain' && !torn.has(agent)) {
+      flush(agent)
+      torn.add(agent)
+      lines.push({ event: null, folded: null, heading: { agent, text: 'tear-down' } })
+    }
     if (keep.has(i)) {
       flush(agent)
+      // What a CPU does before its first step belongs to the call that it is in.
+      const call = agent < machine.cpus && event.op !== 0 ? callOf(events, i) : -1
+      if (call > i && call < end && !begun.has(call)) {
+        begun.add(call)
+        lines.push({ event: events[call] as RecordedEvent, folded: null })
+      }
       lines.push({ event, folded: null })
     } else if (event.kind === 'step' && !isToldByNote(events, keep, event)) {
       const run = open.get(agent)
@@ -123,6 +159,21 @@ function fold(events: readonly RecordedEvent[], shown: readonly number[], end: n
   }
   flush(agent)
   return lines
+}
+
+/** Index of the `call-begins` that event `index` of a task belongs to: before it, or, until the call's first step, behind it. */
+function callOf(events: readonly RecordedEvent[], index: number): number {
+  const { agent } = events[index] as RecordedEvent
+  const before = events.findLast((one) => one.index < index && one.agent === agent && one.kind.startsWith('call'))
+  if (before?.kind === 'call-begins') return before.index
+  return events.find((one) => one.index > index && one.agent === agent && one.kind.startsWith('call'))?.index ?? -1
+}
+
+/** Index of the first event behind the return of the last call, if all have returned; else none. */
+function tearDownOf({ events }: Recording, { calls }: Facts): number {
+  const returns = events.filter(({ kind }) => kind === 'call-returns')
+  const all = calls.reduce((total, list) => total + list.length, 0)
+  return all > 0 && returns.length === all ? (returns[all - 1] as RecordedEvent).index + 1 : Number.POSITIVE_INFINITY
 }
 
 /** Whether a step on a lock is what an annotation that is shown already says: the lock was taken, or let go. */

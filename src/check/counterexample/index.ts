@@ -26,4 +26,4 @@ export {
 } from './recording.ts'
 export { type Relevance, relevantEvents } from './relevant.ts'
 export { compareReplay, type ReplayFile, type ReplayVerdict, readReplay, replayFile, stepsOf, writeReplay } from './replay-file.ts'
-export { signatureOf } from './signature.ts'
+export { patternOf, signatureOf } from './signature.ts'

@@ -1,7 +1,7 @@
 // Makes a failing path shorter: fewer preemptions first, then fewer switches from one CPU to another, then fewer steps.
 // Greedy: every candidate is executed, and taken if the same failure comes of it with less.
 import { blockedAgents } from '../explore/enumerate.ts'
-import { compress, type Model, type Path, replay, Status } from '../explore/index.ts'
+import { compress, type Model, type Path, PathMismatch, replay, Status } from '../explore/index.ts'
 import { violationOf } from '../violation.ts'
 import type { Watch } from '../watch.ts'
 import { signatureOf } from './signature.ts'
@@ -25,6 +25,8 @@ export interface Minimised {
   readonly replays: number
   /** Whether nothing more could be taken away before the budget ended. */
   readonly complete: boolean
+  /** Whether the path fails when it is replayed. If not, `failure` is what the exploration said. */
+  readonly reproduced: boolean
 }
 
 /** What may be spent. */
@@ -37,6 +39,8 @@ export interface MinimiseOptions {
   readonly watch?: Watch | null
   /** Steps that a candidate may have. Default twice those of the path, and 1000. */
   readonly maxSteps?: number
+  /** What the exploration said of the path. With it a path that does not fail alone is handed back as it is. */
+  readonly expectedFailure?: string
 }
 
 interface Run extends PathCost {
@@ -46,35 +50,42 @@ interface Run extends PathCost {
 
 /**
  * Minimises `path`, which must fail on `model`. Throws `PathMismatch` where the path cannot be followed, and an error where
- * it does not fail. The result fails with the same signature and never has more preemptions than `path`.
+ * it does not fail and no `expectedFailure` is given. The result fails with the same signature and never has more preemptions than `path`.
  */
 export function minimise(model: Model, path: Path, options: MinimiseOptions = {}): Minimised {
-  const { replays: most = 1000, milliseconds = 5000, watch = null } = options
+  const { replays: most = 1000, milliseconds = 5000, watch = null, expectedFailure = '' } = options
   const deadline = performance.now() + milliseconds
   const given = expand(path)
   const maxSteps = options.maxSteps ?? given.length * 2 + 1000
   const signed = (failure: string): string => signatureOf(failure, violationOf(watch))
-  const failure = replay(model, path)
+  const failure = expectedFailure === '' ? replay(model, path) : replayed(model, path)
   const signature = signed(failure)
-  if (failure === '') throw new Error('the path does not fail: nothing to minimise')
+  if (failure === '') {
+    if (expectedFailure === '') throw new Error('the path does not fail: nothing to minimise')
+    return asGiven(model, path, expectedFailure, 1)
+  }
   let replays = 1
   // A race of plain accesses is seen by `replay` alone; such paths are judged by it, and not run on behind their end.
-  const first = execute(model, given, maxSteps)
+  const first = guarded(model, given, maxSteps)
   const byReplay = signed(first?.failure ?? '') !== signature
   const attempt = (agents: readonly number[]): Run | null => {
     replays++
     if (!byReplay) {
-      const run = execute(model, agents, maxSteps)
+      const run = guarded(model, agents, maxSteps)
       return run !== null && run.failure !== '' && signed(run.failure) === signature ? run : null
     }
-    const run = execute(model, agents, maxSteps, true)
+    const run = guarded(model, agents, maxSteps, true)
     if (run === null) return null
     replays++
-    const seen = replay(model, compress(run.agents))
+    const seen = replayed(model, compress(run.agents))
     return seen !== '' && signed(seen) === signature ? { ...run, failure: seen } : null
   }
   const start = attempt(given)
-  if (start === null) throw new Error('the path fails in another way when it is run again: the program is not deterministic')
+  if (start === null) {
+    if (expectedFailure === '') throw new Error('the path fails in another way when it is run again: the program is not deterministic')
+    // What was said once and is not said again: a detector remembers it, as one of lock order does.
+    return asGiven(model, path, expectedFailure, replays)
+  }
   let best = start
   let complete = true
   for (let improved = true; improved; ) {
@@ -96,14 +107,28 @@ export function minimise(model: Model, path: Path, options: MinimiseOptions = {}
   const before = { ...cost(start), steps: given.length }
   // The last word is the replay's: what is handed out fails just as it says.
   const shortest = compress(best.agents)
-  const final = replay(model, shortest)
-  if (signed(final) !== signature) return { path, failure, signature, before, after: before, replays, complete: false }
-  return { path: shortest, failure: final, signature, before, after: cost(best), replays, complete }
+  const final = replayed(model, shortest)
+  if (signed(final) !== signature) return { path, failure, signature, before, after: before, replays, complete: false, reproduced: true }
+  return { path: shortest, failure: final, signature, before, after: cost(best), replays, complete, reproduced: true }
+}
+
+function asGiven(model: Model, path: Path, failure: string, replays: number): Minimised {
+  const cost = pathCost(model, path) ?? { preemptions: 0, switches: 0, steps: expand(path).length }
+  return {
+    path,
+    failure,
+    signature: signatureOf(failure, null),
+    before: cost,
+    after: cost,
+    replays: replays + 1,
+    complete: true,
+    reproduced: false,
+  }
 }
 
 /** What a path costs on `model`, or null if it cannot be followed. */
 export function pathCost(model: Model, path: Path): PathCost | null {
-  const run = execute(model, expand(path), Number.POSITIVE_INFINITY, true)
+  const run = guarded(model, expand(path), Number.POSITIVE_INFINITY, true)
   return run === null ? null : { preemptions: run.preemptions, switches: run.switches, steps: run.steps }
 }
 
@@ -146,6 +171,28 @@ function execute(model: Model, agents: readonly number[], maxSteps: number, only
     }
     model.step(agent)
     taken.push(agent)
+  }
+}
+
+/**
+ * `execute`, or null where the end cannot be judged: a scenario's tear-down throws if the execution is cut off in the middle of
+ * a call, and so may a broken kernel.
+ */
+function guarded(...how: Parameters<typeof execute>): Run | null {
+  try {
+    return execute(...how)
+  } catch {
+    return null
+  }
+}
+
+/** `replay`, or '' where the end cannot be judged. */
+function replayed(model: Model, path: Path): string {
+  try {
+    return replay(model, path)
+  } catch (error) {
+    if (error instanceof PathMismatch) throw error
+    return ''
   }
 }
 

@@ -33,6 +33,8 @@ export interface Names {
   reference(pfn: number): number
   /** `text` with addresses (`0x4c40`, `word 19520`) as names. */
   text(text: string, index: number): string
+  /** A number that is nobody's word: small ones decimal, others hexadecimal. */
+  number(value: number): string
   /** All objects named so far, in order. */
   named(): readonly Named[]
 }
@@ -95,6 +97,7 @@ export function createNames(recording: Recording, layouts: Layouts, labels: Labe
     const thing = atlas.at(value, index)
     if (thing.kind === '' || thing.kind === 'global') return ''
     if (thing.base === value) return object(value, index)
+    if (thing.kind === 'cpu') return '' // a number that happens to lie there
     if (thing.kind === 'maple node') {
       const low = value & 15
       return value - low === thing.base ? `${object(thing.base, index)}${low === 1 ? ' (leaf)' : `, slot ${low}`}` : ''
@@ -104,6 +107,12 @@ export function createNames(recording: Recording, layouts: Layouts, labels: Labe
   }
   const value = (p: number, v: number, index: number): string => {
     const thing = labels.has(p) ? { kind: '' } : atlas.at(p, index)
+    // A program's own word: what it holds may be an address, of another such word or of an object.
+    if (thing.kind === '' && v > 0) {
+      const target = labels.get(v) ?? (atlas.at(v, index).base === v ? pointer(v, index) : '')
+      if (target !== '') return target
+      if (v >= 4096) return v === POISON ? 'poison' : hex(v)
+    }
     if (thing.kind === 'pte table') return pte(layouts, v)
     if (thing.kind.endsWith(' table')) return upperEntry(layouts, v, (table) => object(table, index))
     const path = thing.kind === '' || thing.kind === 'frame' ? '' : fieldOf(layouts, atlas, thing as Thing, p, index)
@@ -118,19 +127,26 @@ export function createNames(recording: Recording, layouts: Layouts, labels: Labe
   }
   const text = (from: string, index: number): string =>
     from
+      // "word 3 of maple node 0x4c40": the field.
+      .replace(/\b(0x[0-9a-f]+) \(word \d+ of [^()]*(?:\([^()]*\))?\)/gi, '$1')
+      .replace(/\bword (\d+) of [^(),:;]*?\(?(0x[0-9a-f]+)\)?/gi, (_, offset: string, base: string) => {
+        return address(Number.parseInt(base, 16) + Number(offset), index)
+      })
       .replace(/\b(?:word )?0x([0-9a-f]+)\b|\bword (\d+)\b/gi, (whole, inHex?: string, decimal?: string) => {
         const p = inHex === undefined ? Number(decimal) : Number.parseInt(inHex, 16)
         if (!labels.has(p) && ['', 'global'].includes(atlas.at(p, index).kind) && !whole.startsWith('word')) return whole
         return atlas.at(p, index).base === p && !/^word/i.test(whole) ? object(p, index) : address(p, index)
       })
       // "table pte table 1": the detector's word for it, and ours.
-      .replace(/\b(table|page|frame|vma|mm) ((?:\w+ )?\1 \d)/g, '$2')
+      .replace(/\b(table|page|frame|vma|mm) ((?:\w+ )?\1 \d)/gi, '$2')
+      .replace(/\b(\w+ \w+|\w+) (\1 \d+)/gi, '$2')
+      .replace(/\block (\S*lock\b)/gi, '$1')
       .replace(/\bagent (\d+)\b/g, (_, agent: string) => agentName(recording, Number(agent)))
   const frame = (p: number): number =>
     Math.floor((p - (recording.memory[layouts.global.frames as number] as number)) / layouts.arch.PAGE_WORDS)
   const reference = (pfn: number): number =>
     (recording.memory[layouts.global.pages as number] as number) + pfn * layouts.page.size + (layouts.page.refcount as number)
-  return { address, object, value, thing: atlas.at, reference, frame, text, named: () => named }
+  return { address, object, value, thing: atlas.at, reference, frame, text, number, named: () => named }
 }
 
 /** `CPU 0`, or `CPU 0 (interrupt)`. */

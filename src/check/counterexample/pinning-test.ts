@@ -1,6 +1,6 @@
 // The few lines of a test that pin a violation.
 import type { Path } from '../explore/index.ts'
-import { signatureOf } from './signature.ts'
+import { patternOf, signatureOf } from './signature.ts'
 
 /** What the test replays. */
 export interface Pinned {
@@ -10,21 +10,23 @@ export interface Pinned {
   readonly freeing: string
   readonly path: Path
   readonly failure: string
+  /** No single path shows it: there is nothing that a replay could pin. */
+  readonly acrossExecutions?: boolean
 }
 
 /** The text of a test, for any runner that has `it` and `expect`, that fails once the violation does not happen any more. */
-export function pinningTest({ scenario, design, arch, freeing, path, failure }: Pinned): string {
+export function pinningTest({ scenario, design, arch, freeing, path, failure, acrossExecutions = false }: Pinned): string {
+  if (acrossExecutions) return '// Seen across executions: no single path shows it, so no replay can pin it.'
   const words = signatureOf(failure, null).replace(/^thrown: /, '')
-  const pattern = words.replace(/[\\^$.*+?()[\]{}|/]/g, '\\$&')
   const combination = Object.entries({ design, arch, freeing })
     .filter(([, value]) => value !== '')
     .map(([name, value]) => `${name}: ${quote(value)}`)
   return [
     "import { replayScenario } from 'gracewalk/check'",
     '',
-    `it(${quote(`${scenario}: ${words}`)}, async () => {`,
+    `it(${quote(`${scenario}: ${words || 'a violation'}`)}, async () => {`,
     `  const path = [${path.join(', ')}]`,
-    `  expect(await replayScenario(${quote(scenario)}, { ${combination.join(', ')} }, path)).toMatch(/${pattern}/)`,
+    `  expect(await replayScenario(${quote(scenario)}, { ${combination.join(', ')} }, path)).toMatch(/${patternOf(failure)}/)`,
     '})',
   ].join('\n')
 }

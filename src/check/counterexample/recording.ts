@@ -37,6 +37,7 @@ export interface RecordedEvent {
   /** Operation and its name; 0 and '' for what is none. */
   readonly op: number
   readonly name: string
+  /** Operands. For `call-returns` `a` is the result, if `b` is 1; else it has none. */
   readonly a: number
   readonly b: number
   readonly c: number
@@ -75,6 +76,8 @@ export interface Recording {
   readonly violatedAt: number
   /** Who waits for ever, and for what. */
   readonly waiting: readonly Waiting[]
+  /** Earlier executions were needed to see the failure: nothing is wrong along this one alone. */
+  readonly acrossExecutions: boolean
   /** Why the path could not be followed to its end, or ''. */
   readonly mismatch: string
 }
@@ -86,7 +89,7 @@ export interface Recorder {
   readonly machine: Machine
   /** From the next execution on, record. */
   start(): void
-  /** Something is wrong now; only the first call counts. */
+  /** Something is wrong now; only the first call counts, and none once the end of the execution has been judged. */
   mark(): void
   /** Records no more. */
   stop(failure: string, blocked: number, mismatch: string): Recording
@@ -108,6 +111,7 @@ export function createRecorder(machine: Machine, inner: Watch | null): Recorder 
   let step = -1
   let told = 0
   let violatedAt = -1
+  let ended = false
   const irqOff = (cpu: number): number => words[areas + cpu * tree.percpu.CPU_STRIDE + tree.percpu.Cpu.irqOff] as number
   const add = (kind: EventKind, agent: number, op = 0, a = 0, b = 0, c = 0, before = 0, after = 0, site = 0): void => {
     const cpu = agent % cpus
@@ -131,6 +135,7 @@ export function createRecorder(machine: Machine, inner: Watch | null): Recorder 
       step = -1
       told = 0
       violatedAt = -1
+      ended = false
     },
     callBegins: (cpu, call) => {
       inner?.callBegins(cpu, call)
@@ -141,7 +146,7 @@ export function createRecorder(machine: Machine, inner: Watch | null): Recorder 
     callReturns: (cpu, call, result) => {
       inner?.callReturns(cpu, call, result)
       if (!on) return
-      add('call-returns', cpu, 0, typeof result === 'number' ? result : 0)
+      add('call-returns', cpu, 0, typeof result === 'number' ? result : 0, typeof result === 'number' ? 1 : 0)
       judge()
     },
     interruptBegins: (cpu) => {
@@ -159,7 +164,9 @@ export function createRecorder(machine: Machine, inner: Watch | null): Recorder 
     step: (agent, op, a, b, c, before, after, site) => {
       if (on) {
         step++
-        add('step', agent, op, a, b, c, before, after, site)
+        // What a sleeper found: it falls asleep if the word is as it expected.
+        const found = op === Op.futexWait ? (words[a] as number) : 0
+        add('step', agent, op, a, b, c, before || found, after || found, site)
       }
       inner?.step(agent, op, a, b, c, before, after, site)
       if (on) judge()
@@ -181,7 +188,10 @@ export function createRecorder(machine: Machine, inner: Watch | null): Recorder 
       if (on) judge()
     },
     failure: () => inner?.failure() ?? '',
-    finish: (blocked) => inner?.finish(blocked) ?? '',
+    finish: (blocked) => {
+      ended = true
+      return inner?.finish(blocked) ?? ''
+    },
     digest: (into) => inner?.digest(into),
     violation: () => violationOf(inner),
   }
@@ -192,14 +202,25 @@ export function createRecorder(machine: Machine, inner: Watch | null): Recorder 
       on = true
     },
     mark: () => {
-      if (violatedAt < 0) violatedAt = events.length - 1
+      if (violatedAt < 0 && !ended) violatedAt = events.length - 1
     },
     stop: (failure, blocked, mismatch) => {
       on = false
       const violation = failure === '' ? null : violationOf(inner)
       const waiting: Waiting[] = []
       for (let agent = 0; agent < cpus * 2; agent++) if (((blocked >> agent) & 1) !== 0) waiting.push(waitOf(machine, events, agent))
-      return { machine, events, memory, memoryAfter: words.slice(), failure, violation, violatedAt, waiting, mismatch }
+      return {
+        machine,
+        events,
+        memory,
+        memoryAfter: words.slice(),
+        failure,
+        violation,
+        violatedAt,
+        waiting,
+        acrossExecutions: false,
+        mismatch,
+      }
     },
   }
 }

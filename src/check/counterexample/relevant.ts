@@ -4,6 +4,7 @@ import { formatSite, UNKNOWN_SITE } from '../../compile/sites.ts'
 import { Op } from '../../compile/stepped/ops.ts'
 import { POISON } from '../../kernel/memory/page-alloc.ts'
 import { PFN_SHIFT } from '../../kernel/pagetable/entries.ts'
+import { RESUME } from '../explore/kernel-state.ts'
 import { onWord } from '../word-operation.ts'
 import type { Names } from './names.ts'
 import type { RecordedEvent, Recording } from './recording.ts'
@@ -42,8 +43,30 @@ export function relevantEvents(recording: Recording, names: Names, all = false):
     const locks = lockWords(events)
     for (const index of communications(recording, names, end, locks)) keep.add(index)
     keepSections(events, keep, end)
+    for (const index of lastRound(recording)) keep.add(index)
   }
   return { shown: [...keep].filter((index) => index < end || (events[index] as RecordedEvent).op !== 0).sort((a, b) => a - b), moment }
+}
+
+/** The steps of the last turn of a CPU that goes round for ever: those that it repeats. */
+function lastRound({ events, failure }: Recording): number[] {
+  if (!/^livelock\b/.test(failure)) return []
+  const tail = events.findLast(({ kind }) => kind === 'step')
+  const steps = events.filter(({ kind, agent }) => kind === 'step' && agent === tail?.agent)
+  const from = (back: number): RecordedEvent => steps[steps.length - back] as RecordedEvent
+  const same = (x: RecordedEvent, y: RecordedEvent): boolean => x.site === y.site && x.op === y.op && x.a === y.a
+  let length = 1
+  const repeats = (): boolean => {
+    for (let i = 1; i <= length; i++) if (!same(from(i), from(i + length))) return false
+    return true
+  }
+  while (length * 2 <= steps.length && !repeats()) length++
+  // A round that comes only once in the path: from where its last place was before.
+  if (length * 2 > steps.length) {
+    const before = steps.findLastIndex((step, i) => i < steps.length - 1 && same(step, from(1)))
+    length = before < 0 ? Math.min(steps.length, 10) : steps.length - 1 - before
+  }
+  return steps.slice(-length).map(({ index }) => index)
 }
 
 /** The event after which something was wrong; for a race of plain accesses, the second access. */
@@ -68,9 +91,11 @@ interface Range {
   readonly end: number
 }
 
-function concernedObjects({ violation, failure, events }: Recording, names: Names): Range[] {
+function concernedObjects({ violation, failure, events, waiting }: Recording, names: Names): Range[] {
   const last = events.length - 1
   const words = [...(violation?.objects ?? [])]
+  // What somebody sleeps on for ever: who changed it, and who woke whom.
+  for (const { op, word } of waiting) if (op === RESUME) words.push(word)
   const exact = violation === null
   if (exact) for (const [, word] of failure.matchAll(/\bword (\d+)\b/g)) words.push(Number(word))
   const ranges: Range[] = []
@@ -99,6 +124,8 @@ function touches(names: Names, event: RecordedEvent, ranges: readonly Range[]): 
       } else if (event.op === Op.rcuQueued && event.a >= start - 4 && event.a < end) return true
     } else if (event.op === Op.zeroPage || event.op === Op.copyPage) {
       if (covers(event, start)) return true
+    } else if (event.op === Op.futexWait || event.op === Op.futexWake) {
+      if (event.a >= start && event.a < end) return true
     } else if (onWord(event.op) || event.op === Op.load || event.op === Op.store) {
       if (event.a >= start && event.a < end) return true
       // The word that points to it.

@@ -2,6 +2,7 @@
 import { UNKNOWN_SITE } from '../../compile/sites.ts'
 import type { Path } from '../explore/index.ts'
 import type { Recording } from './recording.ts'
+import { signatureOf } from './signature.ts'
 
 /** What a replay file holds. `format` counts breaking changes. */
 export interface ReplayFile {
@@ -11,6 +12,10 @@ export interface ReplayFile {
   /** `[agent, times, …]`. */
   readonly path: Path
   readonly failure: string
+  /** The detector that found it, or null. Not in files of the first version. */
+  readonly detector?: string | null
+  /** Several executions showed it: the path alone does not. */
+  readonly acrossExecutions?: boolean
   /** The code along the path: distinct steps as `function file instruction`, and for each step of the path its number. */
   readonly code: { readonly steps: readonly string[]; readonly sequence: readonly number[] }
 }
@@ -53,6 +58,8 @@ export function replayFile(scenario: string, combination: ReplayFile['combinatio
     combination,
     path,
     failure: recording.failure,
+    detector: recording.violation?.detector ?? null,
+    ...(recording.acrossExecutions ? { acrossExecutions: true } : {}),
     code: { steps: [...numbers.keys()], sequence },
   }
 }
@@ -99,7 +106,14 @@ export function compareReplay(file: ReplayFile, recording: Recording): ReplayVer
       found[step] === undefined ? `the execution cannot go on there (${recording.mismatch || 'it ended'})` : `found ${found[step]}`
     return { same: false, step, message: `the code has changed: step ${step} was ${expected}; ${instead}` }
   }
-  if (recording.failure === file.failure) return { same: true }
+  if (isSameFailure(file, recording)) return { same: true }
   const now = recording.failure === '' ? 'nothing is wrong at its end' : `what is wrong now is: ${recording.failure}`
   return { same: false, step: -1, message: `the code has changed: every step is as it was, but ${now}` }
+}
+
+/** The same words of the same detector: lines and addresses move when the code does. */
+function isSameFailure(file: ReplayFile, { failure, violation }: Recording): boolean {
+  if (failure === '') return file.failure === '' || file.acrossExecutions === true
+  if (signatureOf(failure, null) !== signatureOf(file.failure, null)) return false
+  return file.detector === undefined || file.detector === (violation?.detector ?? null)
 }

@@ -99,6 +99,43 @@ describe.each(['x86_64', 'powerpc64-hash-64k'])('on %s', (arch) => {
     expect(names.text(`use of freed table 0x${table.toString(16)} by agent 3`, 0)).toBe('use of freed pgd table 1 by CPU 1 (interrupt)')
     expect(names.text(`a plain load of word ${mm + Mm.users} by agent 0`, 0)).toBe('a plain load of mm 1.users by CPU 0')
     expect(names.text('flags 0x3', 0)).toBe('flags 0x3')
+    const node = mteToNode(word(mm + Mm.tree))
+    expect(names.text(`reads word 1 of maple node 0x${node.toString(16)}, which`, 0)).toBe('reads maple node 1.end, which')
+    expect(names.text(`0x${(node + 1).toString(16)} (word 1 of maple node 0x${node.toString(16)})`, 0)).toBe('maple node 1.end')
+    expect(names.text(`freed maple node 0x${node.toString(16)}`, 0)).toBe('freed maple node 1')
+  })
+
+  it('finds objects of slabs that have no free object left', async () => {
+    const full = recording.memory.slice()
+    const after = recording.memoryAfter.slice()
+    for (const words of [full, after]) {
+      for (let cache = 0; cache < 11; cache++) {
+        words[Global.slabs + SlabCache.size * cache + SlabCache.free] = 0
+        for (let cpu = 0; cpu < 2; cpu++) words[recording.machine.areas + cpu * CPU_STRIDE + Cpu.slabHead + cache] = 0
+      }
+    }
+    const from = createNames({ ...recording, memory: full, memoryAfter: after }, await readLayouts(race.tree))
+    expect(from.address(mm + Mm.mmapLock, 0)).toBe('mm 1.mmapLock.count')
+    const node = mteToNode(word(mm + Mm.tree))
+    expect(from.address(node + MapleNode.end, 0)).toBe('maple node 1.end')
+    const slot = Array.from({ length: 16 }, (_, i) => node + MapleNode.slot + i).find((p) => word(p) !== 0) as number
+    expect(from.address(word(slot) + Vma.refcnt, 0)).toBe('vma 1.refcnt')
+    expect(from.object(word(word(slot) + Vma.anonVma) & ~1, 0)).toBe('anon_vma 1')
+  })
+
+  it('finds an address space that no CPU uses, in a slab without free objects', async () => {
+    const lonely = (of: Int32Array): Int32Array => {
+      const words = of.slice()
+      words[Global.slabs + SlabCache.free] = 0
+      for (let cpu = 0; cpu < 2; cpu++) {
+        words[recording.machine.areas + cpu * CPU_STRIDE + Cpu.slabHead] = 0
+        words[recording.machine.areas + cpu * CPU_STRIDE + Cpu.currentMm] = 0
+      }
+      return words
+    }
+    const { memory, memoryAfter } = recording
+    const from = createNames({ ...recording, memory: lonely(memory), memoryAfter: lonely(memoryAfter) }, await readLayouts(race.tree))
+    expect(from.address(mm + Mm.mmapLock, 0)).toBe('mm 1.mmapLock.count')
   })
 })
 
