@@ -47,7 +47,7 @@ export async function check(what: Scenario | string, options: CheckLibraryOption
   const { scenario, variant } = typeof what === 'string' ? find(what) : { scenario: what, variant: null }
   const cell = cellOf(scenario, given({ design, arch, freeing }), variant)
   const { report, asExpected } = await checkCell(cell, rest)
-  const explained = report.verdict === 'violation' ? await explain(cell, report.path, rest) : null
+  const explained = report.verdict === 'violation' ? await explain(cell, report, rest) : null
   return { ...report, asExpected, counterexample: explained === null ? '' : counterexampleColumns(explained.counterexample).join('\n') }
 }
 

@@ -124,7 +124,7 @@ function matches(
 ): boolean {
   if (wanted === undefined) return true
   const short = shortPlace(wanted)
-  return id === short || id.startsWith(`${short}:`) || `${file}:${line}` === short || file === short
+  return id === short || id.startsWith(`${short}:`) || `${file}:${line}` === short || file === short || file.startsWith(`${short}/`)
 }
 
 function scenarioNamed(name: string): Scenario {

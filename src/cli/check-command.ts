@@ -128,7 +128,7 @@ function commandFor({ scenario, variant, combination: { design, arch, freeing } 
 
 async function reportOne(cell: Cell, result: CheckResult, options: CheckCommandOptions, version: string): Promise<number> {
   const violated = result.report.verdict === 'violation'
-  const explained = violated ? await explain(cell, result.report.path, { all: options.all }) : null
+  const explained = violated ? await explain(cell, result.report, { all: options.all }) : null
   if (explained !== null && options.save !== undefined) save(options.save, writeReplay(explained.replay))
   if (options.json) {
     const counterexample = explained === null ? null : { ...counterexampleJson(explained.counterexample), replay: explained.replay }

@@ -70,7 +70,7 @@ cli
   )
 cli
   .command('ablate [...scenarios]', 'Change one synchronising site of the kernel at a time and see which scenarios notice')
-  .option('--site <place>', 'FILE:LINE, a file, or a site as --list names it; all sites if not given')
+  .option('--site <place>', 'FILE:LINE, a file, a directory, or a site as --list names it; all sites if not given')
   .option(
     '--operator <names>',
     'kinds of change, with commas: lock, rcu, irq, recheck, flush, ipi, wait, wake, exclusion, publish, atomicity, ordering',

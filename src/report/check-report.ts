@@ -86,6 +86,7 @@ export function checkSummary(results: readonly CheckResult[], colours: Palette):
 
 function unexpected({ scenario, variant, combination, expected, report }: CheckResult): string {
   const where = `${scenario}${variant === null ? '' : `:${variant}`} [${combination.design}, ${combination.arch}, ${combination.freeing}]`
+  if (report.verdict !== 'violation' && expected !== 'unsafe') return `${where} is not proved: ${report.message}`
   if (report.verdict !== 'violation') return `${where} is ${verdictText(report)}, but a violation is expected`
   return expected === 'unsafe' ? `${where} fails in another way than expected: ${report.message}` : `${where}: ${report.message}`
 }

@@ -103,12 +103,16 @@ export interface Explanation {
   readonly test: string
 }
 
-/** The counterexample of `cell` along `path`, made as short as can be. `all` shows every step. */
-export async function explain(cell: Cell, path: Path, options: RehearseOptions & { readonly all?: boolean } = {}): Promise<Explanation> {
+/** The counterexample of `cell` that a report found, made as short as can be. `all` shows every step. */
+export async function explain(
+  cell: Cell,
+  { path, message }: Pick<ExploreReport, 'path' | 'message'>,
+  options: RehearseOptions & { readonly all?: boolean } = {},
+): Promise<Explanation> {
   const rehearsal = await rehearse(cell, options)
   const { model, recorder, tree, detectors } = rehearsal
-  const minimised = minimise(model, failingPath(rehearsal, path), { watch: detectors })
-  const recording = record(model, recorder, minimised.path)
+  const minimised = minimise(model, path, { watch: detectors, expectedFailure: message })
+  const recording = record(model, recorder, minimised.path, message)
   const { combination } = cell
   const name = nameOf(cell)
   return {
@@ -122,19 +126,15 @@ export async function explain(cell: Cell, path: Path, options: RehearseOptions &
       ...(rehearsal.play.labels === undefined ? {} : { labels: rehearsal.play.labels }),
     }),
     replay: replayFile(name, combination, minimised.path, recording),
-    test: pinningTest({ scenario: name, ...combination, path: minimised.path, failure: recording.failure }),
+    test: pinningTest({
+      scenario: name,
+      ...combination,
+      path: minimised.path,
+      failure: recording.failure,
+      acrossExecutions: recording.acrossExecutions,
+    }),
   }
 }
-
-/** What an order of locks is judged by may lie in other executions: if `path` does not fail by itself, they are seen first. */
-function failingPath({ model }: Rehearsal, path: Path): Path {
-  if (replay(model, path) !== '') return path
-  const again = explore(model, { mode: 'check', milliseconds: LOOKING_AGAIN })
-  return again.verdict === 'violation' ? again.path : path
-}
-
-/** Milliseconds for which a violation is looked for again. */
-const LOOKING_AGAIN = 20_000
 
 /** `srcu:one-scan`: the scenario, and the variant where there is one. */
 export function nameOf({ scenario, variant }: Cell): string {

@@ -19,6 +19,7 @@ import { detectHoles } from './holes.ts'
 import { detectLeaks } from './leaks.ts'
 import { detectNonlinearizable, type Sequential } from './linearizable.ts'
 import { detectLockOrder } from './lock-order.ts'
+import { detectMapCounts } from './map-counts.ts'
 import { createObjects } from './objects.ts'
 import { detectPlainRaces } from './plain-races.ts'
 import { createRaceClocks } from './race-clocks.ts'
@@ -93,7 +94,7 @@ export function createDetectors(machine: Machine, options: DetectorOptions = {})
   if (orderings) parts.push(createRaceClocks(scene, objects, sections))
   if (described !== undefined) parts.push(detectStaleTlb(scene, calls, objects, sections), detectHoles(scene, calls))
   if (pairs !== undefined) parts.push(detectTorn(scene, pairOf))
-  if (spaces !== undefined) parts.push(detectCounters(scene, spaces))
+  if (spaces !== undefined) parts.push(detectCounters(scene, spaces), detectMapCounts(scene, calls, spaces))
   if (sequential !== undefined) parts.push(detectNonlinearizable(scene, calls, sequential))
   return assemble(machine, scene, parts, {
     baseline: leaks.baseline,

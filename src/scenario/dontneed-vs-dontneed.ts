@@ -1,0 +1,33 @@
+// Two gathers on one range: the second finds no entry to clear, but the translations that the first cleared may still be in
+// TLBs when it returns (mm_tlb_flush_nested).
+import { scenario } from './scenario.ts'
+
+/** Both CPUs give the same page back; CPU 1, which knows it, reads it once its own call has returned. */
+export const dontneedVsDontneed = scenario({
+  name: 'dontneed-vs-dontneed',
+  question: 'May MADV_DONTNEED return while another one has cleared the entry but not flushed yet?',
+  asked: 'field: mm_tlb_flush_nested in tlb_finish_mmu, two zaps under mmap_lock for reading',
+  cpus: 2,
+  setUp: (stage) => {
+    const mm = stage.newMm()
+    const page = stage.table(4)
+    stage.now(0, mm.mmap(page, 1))
+    stage.now(1, mm.write(page, 3))
+    return { calls: [[mm.dontneed(page, 1)], [mm.dontneed(page, 1), mm.read(page)]] }
+  },
+  expect: 'safe',
+  variants: [
+    {
+      name: 'no-nested-flush',
+      wrong: 'a gather does not flush for another that is under way',
+      edits: [
+        {
+          file: 'pagetable/mmu-gather.ts',
+          from: '  if (readOnce(mm + Mm.tlbFlushPending) > 1) tlbAddRange(0, EVERYTHING)\n',
+          to: '',
+        },
+      ],
+      unsafe: /stale translation: CPU 1|no order of the calls explains/,
+    },
+  ],
+})
