@@ -2,14 +2,23 @@
 
 import { resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
+import * as anonVmaOfAFamily from './anon-vma-of-a-family.ts'
 import { copyOnWriteBothSides } from './copy-on-write-both-sides.ts'
+import * as copyOnWriteTwice from './copy-on-write-twice.ts'
+import * as copyOnWriteVsLettingGo from './copy-on-write-vs-letting-go.ts'
 import { copyOnWriteVsMunmap } from './copy-on-write-vs-munmap.ts'
+import * as copyOnWriteVsReader from './copy-on-write-vs-reader.ts'
+import * as dontneedVsDontneed from './dontneed-vs-dontneed.ts'
 import { dontneedVsFault } from './dontneed-vs-fault.ts'
 import { faultVsFault } from './fault-vs-fault.ts'
 import { faultVsFork } from './fault-vs-fork.ts'
 import { faultVsMprotect } from './fault-vs-mprotect.ts'
 import { faultVsMunmap } from './fault-vs-munmap.ts'
 import { faultVsMunmapOfNeighbour } from './fault-vs-munmap-of-neighbour.ts'
+import * as faultVsReuseByOtherMm from './fault-vs-reuse-by-other-mm.ts'
+import * as faultVsSplitOff from './fault-vs-split-off.ts'
+import * as firstFaultVsMunmap from './first-fault-vs-munmap.ts'
+import * as forkVsMunmap from './fork-vs-munmap.ts'
 import * as ipi from './ipi-in-every-path.ts'
 import * as mapleGaps from './maple-gaps.ts'
 import * as mapleLookupVsStore from './maple-lookup-vs-store.ts'
@@ -19,6 +28,7 @@ import { mremapVsFault } from './mremap-vs-fault.ts'
 import { munmapVsMunmap } from './munmap-vs-munmap.ts'
 import { outsideCpuVsGracePeriod } from './outside-cpu-vs-grace-period.ts'
 import { outsideCpuVsShootDown } from './outside-cpu-vs-shoot-down.ts'
+import * as placement from './placement.ts'
 import * as rcuCallbacks from './rcu-callbacks.ts'
 import * as rcuReaderVsUpdater from './rcu-reader-vs-updater.ts'
 import * as refcountGetVsPut from './refcount-get-vs-put.ts'
@@ -35,6 +45,7 @@ import * as spinlockVsInterrupt from './spinlock-vs-interrupt.ts'
 import { splitVsLookup } from './split-vs-lookup.ts'
 import * as srcuReaderVsUpdater from './srcu-reader-vs-updater.ts'
 import { twoDeferredFragments } from './two-deferred-fragments.ts'
+import * as unmapOfSharedPage from './unmap-of-shared-page.ts'
 import { userAccessVsMunmap } from './user-access-vs-munmap.ts'
 
 /** Every scenario that ships. */
@@ -59,6 +70,17 @@ export const SCENARIOS: readonly Scenario[] = Object.freeze([
   smapsUnderMmapLockShowsNoHole,
   smapsUnderRcuShowsHoles,
   twoDeferredFragments,
+  ...Object.values(anonVmaOfAFamily),
+  ...Object.values(copyOnWriteTwice),
+  ...Object.values(copyOnWriteVsLettingGo),
+  ...Object.values(copyOnWriteVsReader),
+  ...Object.values(dontneedVsDontneed),
+  ...Object.values(faultVsReuseByOtherMm),
+  ...Object.values(faultVsSplitOff),
+  ...Object.values(firstFaultVsMunmap),
+  ...Object.values(forkVsMunmap),
+  ...Object.values(placement),
+  ...Object.values(unmapOfSharedPage),
   outsideCpuVsShootDown,
   outsideCpuVsGracePeriod,
   ...Object.values(ipi),

@@ -76,7 +76,7 @@ describe('resultOf', () => {
   it.each<[Expectation | null, ExploreReport['verdict'], string, boolean]>([
     ['safe', 'proved', '', true],
     ['safe', 'bounded', '', true],
-    ['safe', 'stopped', 'the budget of 1 s is spent', true],
+    ['safe', 'stopped', 'the budget of 1 s is spent', false],
     ['safe', 'violation', 'use after free', false],
     [unsafe, 'violation', 'use after free', true],
     [unsafe, 'violation', 'deadlock', false],
