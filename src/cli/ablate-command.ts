@@ -118,13 +118,15 @@ function shortPlace(wanted: string): string {
   return wanted.replace(/^(?:\.\/)?(?:src\/)?kernel\//, '')
 }
 
-function matches(
-  { id, file, line }: { readonly id: string; readonly file: string; readonly line: number },
-  wanted: string | undefined,
-): boolean {
-  if (wanted === undefined) return true
-  const short = shortPlace(wanted)
-  return id === short || id.startsWith(`${short}:`) || `${file}:${line}` === short || file === short || file.startsWith(`${short}/`)
+/** Whether a site is at one of the places that were asked for, with commas between them. */
+function matches(site: Place, wanted: string | undefined): boolean {
+  return wanted === undefined || wanted.split(',').some((place) => isAt(site, shortPlace(place.trim())))
+}
+
+type Place = { readonly id: string; readonly file: string; readonly line: number }
+
+function isAt({ id, file, line }: Place, place: string): boolean {
+  return id === place || id.startsWith(`${place}:`) || `${file}:${line}` === place || file === place || file.startsWith(`${place}/`)
 }
 
 function scenarioNamed(name: string): Scenario {

@@ -1,5 +1,6 @@
 // What `gracewalk ablate` prints: the verdict on each site, and the generated page docs/ablation.md.
 import type { Ablated, AblationVerdict } from '../scenario/ablation.ts'
+import { reasonFor } from '../scenario/ablation-reasons.ts'
 import { plural, short } from './format.ts'
 import { type Palette, table } from './table.ts'
 
@@ -73,17 +74,21 @@ export function ablationMarkdown(results: readonly Ablated[]): string {
     if (of.length === 0) continue
     lines.push(`## ${verdict}`, '', '| site | function | change | source | shown by |', '|---|---|---|---|---|')
     for (const { site, killer, survived } of of) {
-      const shown =
-        killer !== null
-          ? `${killer.cell}: ${firstSentence(killer.message)}`
-          : site.reason !== ''
-            ? site.reason
-            : plural(survived.length, 'check')
+      const shown = killer !== null ? `${killer.cell}: ${firstSentence(killer.message)}` : because(verdict, site, survived.length)
       lines.push(`| ${[site.id, site.function, site.explanation, `\`${site.text.split('\n')[0]}\``, shown].map(inCell).join(' | ')} |`)
     }
     lines.push('')
   }
   return `${lines.join('\n').trimEnd()}\n`
+}
+
+/** Why nobody noticed, as far as that is known. */
+function because(verdict: AblationVerdict, site: Ablated['site'], checks: number): string {
+  if (site.reason !== '') return site.reason
+  const known = reasonFor(site)
+  if (known !== '') return known
+  if (verdict === 'survived exhaustively') return `proved without it: ${plural(checks, 'check')}`
+  return verdict === 'survived up to the bound' ? `a gap: ${plural(checks, 'check')} noticed nothing` : ''
 }
 
 /** Without the places and addresses, which change with every line. */
