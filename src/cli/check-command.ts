@@ -166,7 +166,7 @@ function sayOne(cell: Cell, result: CheckResult, explained: Explanation | null, 
   }
   if (explained === null && options.save !== undefined) say([`nothing is kept in ${options.save}: there is no violation`])
   if (result.expected !== null)
-    say([result.asExpected ? `as expected: ${result.expected}` : colours.red(`not as expected, which is ${result.expected}`)])
+    say([result.asExpected ? `as expected: ${result.expected}` : colours.red(`not as expected: ${result.expected} is expected`)])
 }
 
 async function replay(path: string, known: readonly Scenario[], options: CheckCommandOptions, version: string): Promise<number> {

@@ -6,7 +6,7 @@ import type { Machine, Stepped } from '../check/index.ts'
 import { Advice } from '../kernel/syscall/madvise.ts'
 import { Placement } from '../kernel/syscall/mmap.ts'
 import { Vm } from '../kernel/vma/vma.ts'
-import { ScenarioError } from './scenario.ts'
+import { ScenarioError } from './errors.ts'
 
 /** The kernel's entries, stepped. */
 export type Kernel = Stepped<typeof import('../kernel/kernel.ts')>

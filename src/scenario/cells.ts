@@ -1,6 +1,7 @@
 // The matrix: every scenario on every combination for which its question makes sense, and its broken variants.
 import { AXES } from './axes.ts'
-import { type Combination, type Expectation, expectationOf, type Scenario, ScenarioError, type Variant } from './scenario.ts'
+import { ScenarioError } from './errors.ts'
+import { type Combination, type Expectation, expectationOf, type Scenario, type Variant } from './scenario.ts'
 
 /** One thing to check. */
 export interface Cell {

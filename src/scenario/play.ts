@@ -1,7 +1,8 @@
 // A scenario's set-up, run and looked at: what its author got wrong comes out as one sentence that names the scenario and the
 // place, not as a stack of ours.
 import { fileURLToPath } from 'node:url'
-import { type Play, type Scenario, ScenarioError } from './scenario.ts'
+import { ScenarioError } from './errors.ts'
+import type { Play, Scenario } from './scenario.ts'
 import type { Stage } from './stage.ts'
 
 /** What is ours: frames in it say nothing to the author of a scenario. */

@@ -6,7 +6,8 @@ import type { Progress } from '../check/explore/index.ts'
 import { SCENARIOS, scenariosIn } from './all.ts'
 import type { Cell } from './cells.ts'
 import { type CheckOptions, type CheckResult, cellOf } from './check.ts'
-import { type Combination, ScenarioError } from './scenario.ts'
+import { ScenarioError } from './errors.ts'
+import type { Combination } from './scenario.ts'
 import { scratchDirectory } from './scratch.ts'
 
 /** What of `CheckOptions` can be sent. */

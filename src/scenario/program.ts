@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import type { Stepped, Tree } from '../check/tree.ts'
 import { SourceRefused } from '../compile/source.ts'
-import { ScenarioError } from './scenario.ts'
+import { ScenarioError } from './errors.ts'
 
 /** The programs that ship, as source. */
 const SHIPPED = new URL('../../src/scenario/programs/', import.meta.url)

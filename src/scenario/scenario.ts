@@ -1,7 +1,9 @@
 // What a scenario is: a small concurrent program on the kernel's own entries, the question that it answers, and the verdict
 // that is expected of each combination. One file per question, named after it; `all.ts` lists them.
+
 import { AXES, AXIS_NAMES } from './axes.ts'
 import type { Call } from './calls.ts'
+import { ScenarioError } from './errors.ts'
 import type { Stage } from './stage.ts'
 
 /** What the argument is about: one value of each axis, by name. */
@@ -60,11 +62,6 @@ export interface Play {
   readonly labels?: ReadonlyMap<number, string>
   /** What CPU 0 does after each execution, before leaks are looked for: gives back what the program still holds. */
   readonly after?: readonly Call[]
-}
-
-/** Something about a scenario, a combination or a file does not fit. */
-export class ScenarioError extends Error {
-  override readonly name = 'ScenarioError'
 }
 
 /** A scenario, checked for what can be seen of it. Throws `ScenarioError`. */

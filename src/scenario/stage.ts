@@ -5,8 +5,9 @@ import { attachKernel, type Machine, runAlone, type Stepped, type Task, type Tre
 import { PAGE_WORDS, PTE_FRAGMENTS, PTRS_PER_PTE } from '../kernel/arch/arch.ts'
 import { bootMachine, prefill } from '../machine/machine.ts'
 import { type Call, type Calls, callsOn, type Kernel, type User } from './calls.ts'
+import { ScenarioError } from './errors.ts'
 import { loadProgram } from './program.ts'
-import { type Combination, type Scenario, ScenarioError } from './scenario.ts'
+import type { Combination, Scenario } from './scenario.ts'
 import type { Past } from './sequential.ts'
 
 /** What a scenario sets up with. Pages are virtual page numbers; nothing is mapped at first. */

@@ -4,7 +4,8 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { variantTree } from '../check/ablate/index.ts'
 import { openTree, type Tree } from '../check/index.ts'
-import { ScenarioError, type Variant } from './scenario.ts'
+import { ScenarioError } from './errors.ts'
+import type { Variant } from './scenario.ts'
 import { ownDirectory } from './scratch.ts'
 
 /** The kernel's source. */

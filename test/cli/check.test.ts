@@ -121,7 +121,7 @@ describe('gracewalk check', () => {
   it('ends with 1 when a verdict is not what is expected, and with 0 for a violation that is', () => {
     const wrong = gracewalk('check', 'counter-loses', '--file', MINE)
     expect(wrong.status).toBe(1)
-    expect(wrong.stdout).toMatch(/violation, under SC[\s\S]*CPU 0 +CPU 1[\s\S]*addOne:6[\s\S]*\nnot as expected, which is safe\n$/)
+    expect(wrong.stdout).toMatch(/violation, under SC[\s\S]*CPU 0 +CPU 1[\s\S]*addOne:6[\s\S]*\nnot as expected: safe is expected\n$/)
     const expected = gracewalk('check', 'counter-known-to-lose', '--file', MINE)
     expect([expected.status, expected.stdout]).toEqual([0, expect.stringMatching(/\nas expected: unsafe\n$/)])
     expect(gracewalk('check', 'counter-lost-otherwise', '--file', MINE).status).toBe(1)

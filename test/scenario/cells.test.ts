@@ -4,7 +4,8 @@ import type { ExploreReport } from '../../src/check/explore/index.ts'
 import { AXES } from '../../src/scenario/axes.ts'
 import { type Cell, cellName, cellsOf, combinationsOf } from '../../src/scenario/cells.ts'
 import { cellOf, nameOf, resultOf } from '../../src/scenario/check.ts'
-import { type Expectation, expectationOf, type Scenario, ScenarioError, scenario } from '../../src/scenario/scenario.ts'
+import { ScenarioError } from '../../src/scenario/errors.ts'
+import { type Expectation, expectationOf, type Scenario, scenario } from '../../src/scenario/scenario.ts'
 
 const base: Scenario = { name: 'a', question: '?', asked: 'here', cpus: 2, setUp: () => ({ calls: [] }), expect: 'safe' }
 const broken = { name: 'broken', wrong: 'all', edits: [], unsafe: /freed/ }

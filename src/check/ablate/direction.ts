@@ -4,8 +4,13 @@ import type { Node } from 'oxc-parser'
 import { walk } from 'oxc-walker'
 import { bare } from '../../compile/source.ts'
 import { type FunctionText, type KernelText, textOf } from './kernel-text.ts'
-import type { Condition } from './recheck.ts'
 import type { Look } from './shared-reads.ts'
+
+/** A condition: its test, and the statement, conditional or local that it decides. */
+export interface Condition {
+  readonly test: Node
+  readonly owner: Node
+}
 
 /** Functions whose result says so themselves: what they return when nothing has changed. */
 const RESULTS: Readonly<Record<string, boolean>> = Object.freeze({

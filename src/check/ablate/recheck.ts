@@ -9,7 +9,7 @@
 import type { Node } from 'oxc-parser'
 import { walk } from 'oxc-walker'
 import { bare } from '../../compile/source.ts'
-import { unchangedOutcome } from './direction.ts'
+import { type Condition, unchangedOutcome } from './direction.ts'
 import { type FunctionText, type KernelText, replace, siteAt, textOf } from './kernel-text.ts'
 import { readers, type SharedReads, sharedReads } from './shared-reads.ts'
 import type { UnnamedSite, Variant } from './site.ts'
@@ -65,12 +65,6 @@ function keyOf(fn: FunctionText, atom: Node): string {
 function forced(fn: FunctionText, node: Node, outcome: boolean): Variant {
   const text = node.type === 'LogicalExpression' ? `(${textOf(fn, node)})` : textOf(fn, node)
   return { name: String(outcome), edits: [replace(fn, node, outcome ? `(${text} || true)` : `(${text} && false)`)] }
-}
-
-/** A condition: its test, and the statement, conditional or local that it decides. */
-export interface Condition {
-  readonly test: Node
-  readonly owner: Node
 }
 
 function conditions(kernel: KernelText, fn: FunctionText): Condition[] {
