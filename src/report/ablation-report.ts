@@ -15,9 +15,9 @@ const ORDER: readonly AblationVerdict[] = [
 
 const MEANING: Readonly<Record<AblationVerdict, string>> = {
   'load-bearing': 'without it a scenario fails',
-  'survived exhaustively': 'every scenario that executes it is proved without it',
+  'survived exhaustively': 'every scenario that was seen to execute it is proved without it',
   'survived up to the bound': 'its time ended before one noticed: not all that execute it were asked, or not to the end',
-  'not executed': 'no scenario executes it',
+  'not executed': 'no scenario was seen to execute it, in 40 executions by chance each',
   'undecided under SC': 'an ordering that only matters on a weaker machine',
   'not ablatable': 'the change cannot be made at this place alone',
 }

@@ -19,11 +19,11 @@ export async function checkCellJobs(
   options: SentOptions & { readonly onProgress?: (progress: Progress) => void },
   jobs: number,
 ): Promise<CheckResult> {
-  const { except = [], mode, boundedOnly, seed, ...rest } = options
+  const { except = [], mode, seed, ...rest } = options
   const source = { url: import.meta.url, exportName: 'cellModel', args: [name, except, scratchDirectory()] }
   let report: ExploreReport
   try {
-    report = await exploreJobs(source, { ...rest, jobs, mode: boundedOnly === true ? 'bounded' : shared(mode) })
+    report = await exploreJobs(source, { ...rest, jobs, mode: shared(mode) })
   } catch (error) {
     // What is wrong with the scenario is said better by the thread that can catch it.
     await rehearse(cell, { except })

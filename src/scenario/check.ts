@@ -23,8 +23,7 @@ import { type Combination, expectationOf, type Scenario, unknownValue } from './
 export interface CheckOptions extends RehearseOptions {
   /** Preemptions up to which a violation is looked for first; the search goes on to all interleavings. Default 2. */
   readonly preemptions?: number
-  /** Ends at `preemptions`: the verdict is then at best that there is no violation up to them. */
-  readonly boundedOnly?: boolean
+  /** Default `check`; `bounded` ends at `preemptions`: the verdict is then at best that there is no violation up to them. */
   readonly mode?: ExploreOptions['mode']
   readonly seed?: number
   readonly milliseconds?: number
@@ -56,8 +55,7 @@ export async function checkCell(cell: Cell, options: CheckOptions = {}): Promise
 
 /** Explores what was set up. */
 export function exploreRehearsal({ cell, model }: Rehearsal, options: CheckOptions): ExploreReport {
-  const { preemptions = 2, boundedOnly = false, mode = boundedOnly ? 'bounded' : 'check' } = options
-  const { seed, milliseconds, executions, states, onProgress } = options
+  const { preemptions = 2, mode = 'check', seed, milliseconds, executions, states, onProgress } = options
   const how: ExploreOptions = {
     mode,
     preemptions,

@@ -73,7 +73,7 @@ describe('check', () => {
   })
 
   it('says up to which bound nothing was found', async () => {
-    const result = await check(writeBesideMunmap(true), { ...ON, boundedOnly: true, preemptions: 1 })
+    const result = await check(writeBesideMunmap(true), { ...ON, mode: 'bounded', preemptions: 1 })
     expect(result).toMatchObject({ verdict: 'bounded', preemptions: 1 })
   })
 

@@ -132,7 +132,7 @@ describe('several Workers on one cell', () => {
       const result = await checkCellJobs(await cellNamed(name), named(name), {}, 2)
       expect(result).toMatchObject({ scenario: name, asExpected: true, report: { verdict, agents: 2 } })
     }
-    const bounded = await checkCellJobs(await cellNamed('counter-loses'), named('counter-loses'), { preemptions: 0, boundedOnly: true }, 2)
+    const bounded = await checkCellJobs(await cellNamed('counter-loses'), named('counter-loses'), { preemptions: 0, mode: 'bounded' }, 2)
     expect(bounded.report).toMatchObject({ verdict: 'bounded', preemptions: 0 })
   })
 

@@ -12,9 +12,8 @@ import { parseSource, SourceRefused } from '../../compile/source.ts'
 import { type SteppedCode, stepModule } from '../../compile/step.ts'
 
 /**
- * Stands behind the name of a function in the places of a variant, where it or what it calls in its file was changed. The
- * explorer knows some functions by name and takes a short cut through them (a spin is one wait), which the changed function
- * may not deserve.
+ * Stands behind the name of a function in the places of a variant, where it or what it calls in its file was changed: whoever
+ * reads a counterexample of a variant sees which code is not the kernel's own.
  */
 export const CHANGED = ' (changed)'
 

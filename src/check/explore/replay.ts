@@ -66,7 +66,7 @@ function watchRound(model: Model): { stepped(agent: number): void; livelock(): s
       again = states.has(key)
       states.set(key, alone)
     },
-    livelock: () => (again || alone > ALONE ? livelockText(model, last) : ''),
+    livelock: () => (again || alone > ALONE ? livelockText(model, last, again) : ''),
   }
 }
 

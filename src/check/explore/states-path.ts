@@ -2,9 +2,10 @@
 // round.
 import type { Model } from './model.ts'
 
-/** What is said of an agent that goes round while nobody else can go on. */
-export function livelockText(model: Model, agent: number): string {
-  return `livelock: ${model.describe?.(agent) ?? `agent ${agent}`} goes round for ever, and nobody else can go on`
+/** What is said of an agent that came back to a state (`again`), or took very many steps, while nobody else could go on. */
+export function livelockText(model: Model, agent: number, again: boolean): string {
+  const what = again ? 'goes round for ever' : 'takes thousands of steps without an end'
+  return `livelock: ${model.describe?.(agent) ?? `agent ${agent}`} ${what}, and nobody else can go on`
 }
 
 /** A path from node `base`, whose part of the whole is `weight`, and all that was to be taken at each node. */

@@ -149,7 +149,7 @@ function run(search: StateSearch, anew: boolean): void {
   if (anew && !arrive(search)) return
   for (;;) {
     if (search.depth >= search.maxDepth) {
-      if ((search.alone[search.depth] as number) > search.maxDepth / 2) violate(search, livelockText(model, search.last))
+      if ((search.alone[search.depth] as number) > search.maxDepth / 2) violate(search, livelockText(model, search.last, false))
       else search.stopped = `an execution has more than ${search.depth} steps`
       return
     }
@@ -234,7 +234,7 @@ function arrive(search: StateSearch): boolean {
   if (single && ready !== 0) {
     if (search.alone[d] === 0) search.alone[d] = 1
     else if (old !== NEW && goesRound(search.states, d, search.alone[d] as number, search.digest))
-      return violate(search, livelockText(model, search.last))
+      return violate(search, livelockText(model, search.last, true))
   }
   search.states[2 * d] = search.digest[0] as number
   search.states[2 * d + 1] = search.digest[1] as number
