@@ -63,7 +63,11 @@ export async function measureMatrix(dist: Dist, jobs: number): Promise<number> {
   const pool = openPool(jobs)
   const results = await Promise.all(
     cellsOf(SCENARIOS, { variants: true }).map(({ scenario, variant, combination }) =>
-      pool.check({ file: null, scenario: scenario.name, variant: variant?.name ?? null, combination }, { milliseconds: 60_000 }),
+      pool.ask({
+        kind: 'check',
+        cell: { file: null, scenario: scenario.name, variant: variant?.name ?? null, combination },
+        options: { milliseconds: 60_000 },
+      }),
     ),
   )
   await pool.close()

@@ -3,17 +3,7 @@ import { writeFileSync } from 'node:fs'
 import type { AblationSite } from '../check/ablate/index.ts'
 import { ablationJson, ablationMarkdown, ablationSummary, siteLines } from '../report/ablation-report.ts'
 import { table } from '../report/table.ts'
-import {
-  type Ablated,
-  ablateSite,
-  ablationCells,
-  type Coverage,
-  cellsThrough,
-  coverageOf,
-  functionsWithInstructions,
-  inTurns,
-  kernelSites,
-} from '../scenario/ablation.ts'
+import { ablateSites, kernelSites } from '../scenario/ablation.ts'
 import { SCENARIOS } from '../scenario/all.ts'
 import { openPool } from '../scenario/pool.ts'
 import type { Scenario } from '../scenario/scenario.ts'
@@ -32,7 +22,6 @@ export interface AblateOptions {
   /** Milliseconds for the check of one scenario, and for all checks of one site. */
   readonly time: number
   readonly siteTime: number
-  readonly preemptions: number
   readonly list: boolean
   readonly json: boolean
   /** Where to write the generated page. */
@@ -41,6 +30,9 @@ export interface AblateOptions {
 
 const OPERATORS = ['lock', 'rcu', 'irq', 'recheck', 'flush', 'ipi', 'wait', 'wake', 'exclusion', 'publish', 'atomicity', 'ordering']
 
+/** Milliseconds without a word after which a changed kernel is taken to go round for ever. */
+const SILENCE = 30_000
+
 /** Reads the options. Throws `UsageError`. */
 export function ablateOptions(raw: RawOptions, cores: number): AblateOptions {
   return {
@@ -48,8 +40,7 @@ export function ablateOptions(raw: RawOptions, cores: number): AblateOptions {
     operators: names(raw, 'operator', OPERATORS),
     jobs: wholeNumber(raw, 'jobs', cores, 1, 64),
     time: timeOption(raw, 'time', 10_000),
-    siteTime: timeOption(raw, 'siteTime', 60_000),
-    preemptions: wholeNumber(raw, 'preemptions', 2, 0, 8),
+    siteTime: timeOption(raw, 'siteTime', 30_000),
     list: raw.list === true,
     json: raw.json === true,
     markdown: text(raw, 'markdown'),
@@ -77,22 +68,10 @@ export async function ablateCommand(wanted: readonly string[], options: AblateOp
   }
   endOnInterrupt()
   const progress = startProgress(options.json && !process.stderr.isTTY)
-  const pool = openPool(options.jobs)
+  const pool = openPool(options.jobs, SILENCE)
   try {
-    const cells = ablationCells(scenarios)
-    const coverage: Coverage[] = []
-    for (const [cell, name] of cells) {
-      coverage.push(await coverageOf(cell, name))
-      progress.at('learning what the scenarios execute', coverage.length, cells.length)
-    }
-    const instructed = await functionsWithInstructions()
-    const results: Ablated[] = []
-    await inTurns(sites, options.jobs, async (site) => {
-      const result = await ablateSite(site, files, cellsThrough(site, coverage, instructed), pool, options)
-      results.push(result)
-      progress.at(`${site.id}: ${result.verdict}`, results.length, sites.length)
-    })
-    results.sort((a, b) => a.site.file.localeCompare(b.site.file) || a.site.line - b.site.line || a.site.column - b.site.column)
+    const onProgress = (what: string, done: number, total: number): void => progress.at(what, done, total)
+    const results = await ablateSites(sites, files, scenarios, pool, { ...options, onProgress })
     progress.stop()
     if (options.markdown !== undefined) writeFileSync(options.markdown, ablationMarkdown(results))
     if (options.json) say([JSON.stringify(ablationJson(version, results), null, 2)])

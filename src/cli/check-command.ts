@@ -9,7 +9,8 @@ import { SCENARIOS, scenariosIn } from '../scenario/all.ts'
 import { canShare, checkCellJobs } from '../scenario/cell-model.ts'
 import { type Cell, cellName, cellsOf, combinationsOf } from '../scenario/cells.ts'
 import { type CheckResult, cellOf, type Explanation, explain, replayCell } from '../scenario/check.ts'
-import { type CellName, openPool, type SentOptions } from '../scenario/pool.ts'
+import { openPool } from '../scenario/pool.ts'
+import type { CellName, SentOptions } from '../scenario/question.ts'
 import type { Scenario } from '../scenario/scenario.ts'
 import type { CheckCommandOptions } from './check-options.ts'
 import { startProgress } from './progress.ts'
@@ -94,7 +95,7 @@ async function checkSideBySide(
     return await Promise.all(
       cells.map(async (cell) => {
         const onProgress = (now: Progress): void => progress.at(`${cellName(cell)}: ${progressText(now)}`, done, total)
-        const result = await pool.check(sentName(cell, options), sent, undefined, onProgress)
+        const result = await pool.ask({ kind: 'check', cell: sentName(cell, options), options: sent }, onProgress)
         progress.at(cellName(cell), ++done, total)
         return result
       }),

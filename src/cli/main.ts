@@ -78,8 +78,7 @@ cli
   .option('--list', 'list the sites')
   .option('--jobs <n>', 'Workers; as many as there are cores if not given')
   .option('--time <time>', 'what the check of one scenario may take; 10s if not given')
-  .option('--site-time <time>', 'what all checks of one site may take; 60s if not given')
-  .option('--preemptions <n>', 'preemptions up to which violations are looked for first; 2 if not given')
+  .option('--site-time <time>', 'what all checks of one site may take; 30s if not given')
   .option('--markdown <file>', 'write the page docs/ablation.md')
   .option('--json', 'print one JSON object')
   .action((scenarios: string[], options: RawOptions) =>

@@ -1,13 +1,15 @@
 // What `gracewalk ablate` prints: the verdict on each site, and the generated page docs/ablation.md.
-import type { Ablated, AblationVerdict } from '../scenario/ablation.ts'
+import { type Ablated, type AblationVerdict, FIRST_BOUND } from '../scenario/ablation.ts'
 import { reasonFor } from '../scenario/ablation-reasons.ts'
+import { LESSONS } from '../scenario/coverage.ts'
 import { plural, short } from './format.ts'
 import { type Palette, table } from './table.ts'
 
 const ORDER: readonly AblationVerdict[] = [
   'load-bearing',
   'survived exhaustively',
-  'survived up to the bound',
+  'survived up to k preemptions',
+  'out of time',
   'not executed',
   'undecided under SC',
   'not ablatable',
@@ -16,25 +18,25 @@ const ORDER: readonly AblationVerdict[] = [
 const MEANING: Readonly<Record<AblationVerdict, string>> = {
   'load-bearing': 'without it a scenario fails',
   'survived exhaustively': 'every scenario that was seen to execute it is proved without it',
-  'survived up to the bound': 'its time ended before one noticed: not all that execute it were asked, or not to the end',
-  'not executed': 'no scenario was seen to execute it, in 40 executions by chance each',
+  'survived up to k preemptions': `none that was seen to execute it fails with up to ${plural(FIRST_BOUND, 'preemption')}; not all were searched to the end`,
+  'out of time': 'its time ended before all that execute it were searched',
+  'not executed': `no scenario was seen to execute it, in ${LESSONS.executions} executions by chance each and a short search`,
   'undecided under SC': 'an ordering that only matters on a weaker machine',
   'not ablatable': 'the change cannot be made at this place alone',
 }
 
 /** A line for each site. */
 export function siteLines(results: readonly Ablated[], colours: Palette): string[] {
-  const rows = results.map(({ site, verdict, killer, survived, milliseconds }) => [
+  const rows = results.map(({ site, verdict, killer, executed, bounded, proved, milliseconds }) => [
     site.id,
     `${site.function}: ${site.explanation}`,
     verdict === 'load-bearing' ? colours.green(verdict) : verdict.startsWith('survived') ? colours.yellow(verdict) : verdict,
-    killer === null ? `${plural(survived.length, 'check')}` : killer.cell.replace(/ \[.*/, ''),
+    killer === null ? searched(executed, bounded, proved) : killer.cell.replace(/ \[.*/, ''),
     short(milliseconds / 1000),
   ])
   const lines = table(['site', 'change', 'verdict', 'by', 's'], rows, colours)
   const only = results.length === 1 ? results[0] : undefined
   if (only?.killer != null) lines.push('', only.killer.message, `path: ${only.killer.path.join(',')}`)
-  for (const { cell, verdict } of only?.survived ?? []) lines.push(`  ${cell}: ${verdict}`)
   return lines
 }
 
@@ -74,8 +76,9 @@ export function ablationMarkdown(results: readonly Ablated[]): string {
     const of = results.filter((one) => one.verdict === verdict)
     if (of.length === 0) continue
     lines.push(`## ${verdict}`, '', '| site | function | change | source | shown by |', '|---|---|---|---|---|')
-    for (const { site, killer, survived } of of) {
-      const shown = killer !== null ? `${killer.cell}: ${firstSentence(killer.message)}` : because(verdict, site, survived.length)
+    for (const one of of) {
+      const { site, killer } = one
+      const shown = killer !== null ? `${killer.cell}: ${firstSentence(killer.message)}` : because(one)
       lines.push(`| ${[site.id, site.function, site.explanation, `\`${site.text.split('\n')[0]}\``, shown].map(inCell).join(' | ')} |`)
     }
     lines.push('')
@@ -84,14 +87,17 @@ export function ablationMarkdown(results: readonly Ablated[]): string {
 }
 
 /** Why nobody noticed, as far as that is known. */
-function because(verdict: AblationVerdict, site: Ablated['site'], checks: number): string {
-  if (site.reason !== '') return site.reason
-  const known = reasonFor(site)
-  if (known !== '') return known
-  if (verdict === 'survived exhaustively') return `proved without it: ${plural(checks, 'check')}`
-  return verdict === 'survived up to the bound'
-    ? `nothing known: the time ended after ${plural(checks, 'check')}, which noticed nothing`
-    : ''
+function because({ verdict, site, executed, bounded, proved }: Ablated): string {
+  const known = site.reason || reasonFor(site)
+  if (verdict !== 'out of time' && !verdict.startsWith('survived')) return known
+  return [known, searched(executed, bounded, proved)].filter((part) => part !== '').join(' · ')
+}
+
+/** How far it was looked. */
+function searched(executed: number, bounded: number, proved: number): string {
+  if (executed === 0) return ''
+  if (proved === executed) return `${executed} proved`
+  return `${proved} of ${executed} proved, ${bounded} up to ${plural(FIRST_BOUND, 'preemption')}`
 }
 
 /** Without the places and addresses, which change with every line. */

@@ -2,23 +2,25 @@
 // site without which something goes wrong is load-bearing; one that no scenario misses is either unneeded there or a gap in
 // the scenarios.
 import { type AblationSite, ablate, findSites, readKernelFiles } from '../check/ablate/index.ts'
-import { explore } from '../check/explore/index.ts'
-import { openTree } from '../check/index.ts'
+import { inOrder, type KillRecord, openKillRecord } from './ablation-order.ts'
 import { type Cell, cellName, cellsOf } from './cells.ts'
-import type { CheckResult } from './check.ts'
-import { type CellName, type Change, type Pool, type SentOptions, WORKER_BROKE } from './pool.ts'
-import { rehearse } from './rehearse.ts'
+import { openPool, type Pool, WORKER_BROKE, WORKER_SILENT, type WorkerError } from './pool.ts'
+import type { CellName, SentOptions, Trial } from './question.ts'
 import type { Scenario } from './scenario.ts'
 import { KERNEL_SOURCE } from './variant.ts'
 
 /** Detectors of bookkeeping: rules about how code is written, which do not count as noticing. */
 export const BOOKKEEPING: readonly string[] = Object.freeze(['unbalanced', 'lock-order'])
 
+/** Preemptions up to which every scenario that executes a site is searched, before any is searched to the end. */
+export const FIRST_BOUND = 1
+
 /** What is known of a site. */
 export type AblationVerdict =
   | 'load-bearing'
   | 'survived exhaustively'
-  | 'survived up to the bound'
+  | 'survived up to k preemptions'
+  | 'out of time'
   | 'undecided under SC'
   | 'not ablatable'
   | 'not executed'
@@ -29,29 +31,35 @@ export interface Ablated {
   readonly verdict: AblationVerdict
   /** The check that noticed: cell, what it said, and the path. */
   readonly killer: { readonly cell: string; readonly message: string; readonly path: readonly number[] } | null
-  /** Checks that did not notice, and what they reached. */
-  readonly survived: readonly { readonly cell: string; readonly verdict: string }[]
+  /** Combinations of scenarios that were seen to execute the site. */
+  readonly executed: number
+  /** Of those: searched up to `FIRST_BOUND` preemptions, and searched to the end, without noticing. */
+  readonly bounded: number
+  readonly proved: number
   readonly milliseconds: number
 }
 
 /** How to ablate. */
 export interface AblationOptions {
+  readonly jobs: number
   /** Milliseconds that the check of one cell may take. */
   readonly time: number
-  readonly preemptions: number
   /** Milliseconds that one site may take. */
   readonly siteTime: number
-  readonly onDone?: (ablated: Ablated, done: number, total: number) => void
+  readonly onProgress?: (what: string, done: number, total: number) => void
 }
 
-/** A cell, how to ask for it, what it executes, and how long a check of it takes. */
-export interface Coverage {
+/** A cell, how to ask for it, how long it takes to run through, and whether that is the whole of it. */
+interface Tried {
   readonly cell: Cell
   readonly name: CellName
-  /** `file#function`. */
-  readonly functions: ReadonlySet<string>
-  readonly files: ReadonlySet<string>
   readonly milliseconds: number
+  readonly small: boolean
+}
+
+/** A cell and the sites that it executes. */
+interface TriedThrough extends Tried {
+  readonly sites: ReadonlySet<string>
 }
 
 /** The sites of the kernel that ships. */
@@ -64,111 +72,188 @@ export function kernelSites(): { readonly sites: readonly AblationSite[]; readon
  * The cells on which sites are tried: each scenario on the designs and architectures whose code differs, under each freeing
  * policy that is safe for it.
  */
-export function ablationCells(scenarios: readonly Scenario[]): readonly (readonly [Cell, CellName])[] {
+function cellsOfAblation(scenarios: readonly Scenario[]): readonly Tried[] {
   return cellsOf(scenarios)
     .filter(({ expected }) => expected === 'safe')
-    .map((cell) => [cell, { file: null, scenario: cell.scenario.name, variant: null, combination: cell.combination }] as const)
+    .map((cell) => ({
+      cell,
+      name: { file: null, scenario: cell.scenario.name, variant: null, combination: cell.combination },
+      milliseconds: 0,
+      small: false,
+    }))
 }
 
-/** The functions, as `file#function`, that have an instruction of their own. */
-export async function functionsWithInstructions(): Promise<ReadonlySet<string>> {
-  return new Set((await openTree()).sites.map(({ file, function: name }) => `${file}#${name}`))
-}
+/** Changes to so few sites are tried on all cells before it is learned which of them execute them. */
+const FEW = 3
 
-/** Executions by chance from which it is learned what a cell executes. */
-const LESSONS = 40
-
-/** What `cell` executes. */
-export async function coverageOf(cell: Cell, name: CellName): Promise<Coverage> {
-  const { model, tree } = await rehearse(cell, { except: BOOKKEEPING })
-  const started = performance.now()
-  explore(model, { mode: 'random', executions: LESSONS, keepGoing: true })
-  const functions = new Set<string>()
-  const files = new Set<string>()
-  for (const number of model.places?.() ?? []) {
-    const site = tree.sites[number]
-    if (site === undefined) continue
-    functions.add(`${site.file}#${site.function}`)
-    files.add(site.file)
+/** Ablates `sites` with `scenarios`; results in the order of the sites. */
+export async function ablateSites(
+  sites: readonly AblationSite[],
+  files: Readonly<Record<string, string>>,
+  scenarios: readonly Scenario[],
+  pool: Pool,
+  options: AblationOptions,
+): Promise<Ablated[]> {
+  const { jobs, onProgress } = options
+  const all = cellsOfAblation(scenarios)
+  const record = openKillRecord()
+  const lanes = sites.length < jobs ? jobs : 1
+  const results = new Map<string, Ablated>()
+  const done = (result: Ablated, id: string): void => {
+    results.set(id, result)
+    onProgress?.(`${id}: ${result.verdict}`, results.size, sites.length)
   }
-  return { cell, name, functions, files, milliseconds: performance.now() - started }
+  const work: Work = { files, pool, options, record, lanes }
+  if (sites.length <= FEW) {
+    await inTurns(sites, jobs, async (site) => {
+      const result = await ablateSite(site, all, { ...work, firstOnly: true })
+      if (!result.verdict.startsWith('survived') && result.verdict !== 'out of time') done(result, site.id)
+    })
+  }
+  const left = sites.filter(({ id }) => !results.has(id))
+  if (left.length > 0) {
+    const covered = await coverage(all, left, options)
+    await inTurns(left, jobs, async (site) => {
+      const through = covered.filter((one) => one.sites.has(site.id))
+      done(await ablateSite(site, through, work), site.id)
+    })
+  }
+  return sites.map(({ id }) => results.get(id) as Ablated)
 }
 
-/** The cells that execute `site`: the usual design and architecture first, the quickest first among them. */
-export function cellsThrough(site: AblationSite, coverage: readonly Coverage[], instructed: ReadonlySet<string>): readonly Coverage[] {
-  const name = `${site.file}#${site.function}`
-  // A function without an instruction of its own leaves no trace: then its file must do.
-  const through = coverage.filter(({ functions, files }) => (instructed.has(name) ? functions.has(name) : files.has(site.file)))
-  const unusual = ({ cell: { combination } }: Coverage): number =>
-    (combination.design === 'vma-lock' ? 0 : 1) + (combination.arch === 'x86_64' ? 0 : 2) + (combination.freeing === 'rcu-batch' ? 0 : 4)
-  return [...through].sort((a, b) => unusual(a) - unusual(b) || a.milliseconds - b.milliseconds)
+/** What each cell executes. Counting slows a thread down for good, so that others do it. */
+async function coverage(
+  cells: readonly Tried[],
+  sites: readonly AblationSite[],
+  { jobs, onProgress }: AblationOptions,
+): Promise<TriedThrough[]> {
+  const places = sites.map(({ id, file, line, column }) => ({ id, file, line, column }))
+  const counters = openPool(jobs)
+  let done = 0
+  try {
+    return await Promise.all(
+      cells.map(async (one) => {
+        const { ids, ...rest } = await counters.ask({ kind: 'coverage', cell: one.name, places })
+        onProgress?.('learning what the scenarios execute', ++done, cells.length)
+        return { ...one, ...rest, sites: new Set(ids) }
+      }),
+    )
+  } finally {
+    await counters.close()
+  }
+}
+
+interface Work {
+  readonly files: Readonly<Record<string, string>>
+  readonly pool: Pool
+  readonly options: AblationOptions
+  readonly record: KillRecord
+  /** Workers that share the cells of one site. */
+  readonly lanes: number
+  /** Stops after the quick round. */
+  readonly firstOnly?: boolean
 }
 
 /** Changes `site` and checks `through`, until one notices. */
-export async function ablateSite(
-  site: AblationSite,
-  files: Readonly<Record<string, string>>,
-  through: readonly Coverage[],
-  pool: Pool,
-  options: AblationOptions,
-): Promise<Ablated> {
+async function ablateSite(site: AblationSite, through: readonly Tried[], work: Work): Promise<Ablated> {
   const started = performance.now()
   const { variants, ...plain } = site
-  const end = (verdict: AblationVerdict, killer: Ablated['killer'], survived: Ablated['survived']): Ablated => ({
+  const searches = variants.map((): Searches => ({ bounded: new Set(), proved: new Set() }))
+  const fewest = (of: keyof Searches): number => Math.min(...searches.map((one) => one[of].size))
+  const end = (verdict: AblationVerdict, killer: Ablated['killer'] = null): Ablated => ({
     site: plain,
     verdict,
     killer,
-    survived,
+    executed: through.length,
+    bounded: searches.length === 0 ? 0 : fewest('bounded'),
+    proved: searches.length === 0 ? 0 : fewest('proved'),
     milliseconds: performance.now() - started,
   })
-  if (site.status === 'undecided under SC') return end('undecided under SC', null, [])
-  if (site.status === 'unpaired') return end('not ablatable', null, [])
-  if (through.length === 0) return end('not executed', null, [])
-  // Few preemptions find most of what can be found; only who survives that on all cells is worth a search to the end.
-  const quick = { mode: 'bounded', preemptions: 1, milliseconds: options.time } as const
-  const full = { mode: 'check', preemptions: options.preemptions, milliseconds: options.time } as const
-  let survived: { cell: string; verdict: string }[] = []
-  for (const how of [quick, full]) {
-    survived = []
-    for (const { cell, name } of through) {
-      if (performance.now() - started > options.siteTime) return end('survived up to the bound', null, survived)
-      for (let variant = 0; variant < variants.length; variant++) {
-        const { verdict, message, path } = await checkChanged(name, how, { files: ablate(files, site, variant) }, pool)
-        if (verdict === 'refused') return end('not ablatable', null, survived)
-        if (verdict === 'violation') return end('load-bearing', { cell: cellName(cell), message, path }, survived)
-        survived.push({ cell: cellName(cell), verdict })
+  if (site.status === 'undecided under SC') return end('undecided under SC')
+  if (site.status === 'unpaired') return end('not ablatable')
+  if (through.length === 0) return end('not executed')
+  // Few preemptions find most of what can be found; only who survives that on all cells is worth a search of the rest to the end.
+  for (const round of work.firstOnly === true ? (['first'] as const) : (['first', 'last'] as const)) {
+    for (const [variant, found] of searches.entries()) {
+      const cells = inOrder(site, through, work.files, work.record).filter(({ cell }) => !found.proved.has(cell))
+      const left = work.options.siteTime - (performance.now() - started)
+      const asked = cells.map((one, place) => ({ ...one, options: howTo(one, place, round, work.options.time) }))
+      const { refused, tried } = await tryChanged(ablate(work.files, site, variant), asked, left, work)
+      if (refused) return end('not ablatable')
+      for (const { cell, trial } of tried) {
+        if (trial.verdict === 'violation') {
+          work.record.noticed(site, cell.scenario.name)
+          return end('load-bearing', { cell: cellName(cell), message: trial.message, path: trial.path })
+        }
+        if (trial.verdict === 'proved') found.proved.add(cell)
+        if (trial.verdict === 'proved' || (trial.preemptions ?? -1) >= FIRST_BOUND) found.bounded.add(cell)
       }
     }
   }
-  const exhaustive = survived.every(({ verdict }) => verdict === 'proved')
-  return end(exhaustive ? 'survived exhaustively' : 'survived up to the bound', null, survived)
+  if (fewest('proved') === through.length) return end('survived exhaustively')
+  return end(fewest('bounded') === through.length ? 'survived up to k preemptions' : 'out of time')
 }
 
-/** What the check of a changed kernel came to. `refused`: the build does not take the change. */
-interface Trial extends Pick<CheckResult['report'], 'message' | 'path'> {
-  readonly verdict: CheckResult['report']['verdict'] | 'refused'
+/** Cells on which a changed kernel was searched up to the first bound, and to the end. */
+interface Searches {
+  readonly bounded: Set<Cell>
+  readonly proved: Set<Cell>
 }
 
-/** Checks a changed kernel. A kernel that cannot even set the scenario up is noticed, too; a Worker that broke noticed nothing. */
-async function checkChanged(name: CellName, how: SentOptions, change: Change, pool: Pool): Promise<Trial> {
-  try {
-    return (await pool.check(name, { ...how, except: BOOKKEEPING }, change)).report
-  } catch (error) {
-    const kind = error instanceof Error ? error.name : ''
-    const verdict = kind === 'SourceRefused' ? 'refused' : kind === WORKER_BROKE ? 'stopped' : 'violation'
-    return { verdict, message: `the set-up fails: ${firstLine(error)}`, path: [] }
-  }
+/** Cells in the order of asking that are searched to the end at once, because they are about the site. */
+const CLOSE = 6
+
+/** How a cell is searched: in the first round to the end only where that is quick or promising. */
+function howTo({ small }: Tried, place: number, round: 'first' | 'last', milliseconds: number): SentOptions {
+  const toTheEnd = round === 'last' || small || place < CLOSE
+  return { mode: toTheEnd ? 'check' : 'bounded', preemptions: FIRST_BOUND, milliseconds, except: BOOKKEEPING }
+}
+
+interface Outcome {
+  readonly refused: boolean
+  readonly tried: readonly { readonly cell: Cell; readonly trial: Trial }[]
+}
+
+/** Checks `cells` with a changed kernel, in their order, until one notices or the time is over. */
+async function tryChanged(
+  files: Readonly<Record<string, string>>,
+  cells: readonly (Tried & { readonly options: SentOptions })[],
+  milliseconds: number,
+  { pool, lanes }: Work,
+): Promise<Outcome> {
+  const stop = new Int32Array(new SharedArrayBuffer(4))
+  const outcomes = await Promise.all(
+    Array.from({ length: Math.min(lanes, cells.length) }, async (_, lane): Promise<Outcome> => {
+      const mine = cells.filter((_, at) => at % lanes === lane)
+      try {
+        const trials = await pool.ask({
+          kind: 'trials',
+          files,
+          cells: mine.map(({ name, options }) => ({ cell: name, options })),
+          milliseconds,
+          stop,
+        })
+        return { refused: false, tried: trials.map((trial, at) => ({ cell: (mine[at] as Tried).cell, trial })) }
+      } catch (error) {
+        const kind = error instanceof Error ? error.name : ''
+        if (kind === 'SourceRefused') return { refused: true, tried: [] }
+        // A Worker that broke has noticed nothing: which cells it had tried is lost.
+        if (kind === WORKER_BROKE) return { refused: false, tried: [] }
+        if (kind !== WORKER_SILENT) throw error
+        const { message, at = 0 } = error as WorkerError
+        const trial = { verdict: 'violation', message, path: [], preemptions: null, milliseconds: 0 } as const
+        return { refused: false, tried: [{ cell: (mine[at] as Tried).cell, trial }] }
+      }
+    }),
+  )
+  return { refused: outcomes.some(({ refused }) => refused), tried: outcomes.flatMap(({ tried }) => tried) }
 }
 
 /** Does `work` for each of `items`, `jobs` at a time. */
-export async function inTurns<T>(items: readonly T[], jobs: number, work: (item: T) => Promise<void>): Promise<void> {
+async function inTurns<T>(items: readonly T[], jobs: number, work: (item: T) => Promise<void>): Promise<void> {
   let next = 0
   const worker = async (): Promise<void> => {
     while (next < items.length) await work(items[next++] as T)
   }
   await Promise.all(Array.from({ length: jobs }, worker))
-}
-
-function firstLine(error: unknown): string {
-  return (error instanceof Error ? error.message : String(error)).split('\n')[0] as string
 }

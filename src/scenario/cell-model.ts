@@ -2,7 +2,7 @@
 import { type ExploreReport, exploreJobs, type Model, type Progress } from '../check/explore/index.ts'
 import type { Cell } from './cells.ts'
 import { type CheckResult, nothingRan, resultOf } from './check.ts'
-import { type CellName, cellNamed, type SentOptions } from './pool.ts'
+import { type CellName, cellNamed, type SentOptions } from './question.ts'
 import { rehearse } from './rehearse.ts'
 import { scratchDirectory, useScratch } from './scratch.ts'
 

@@ -1,7 +1,7 @@
 // The matrix: every scenario on every combination for which its question makes sense, and its broken variants.
-import { AXES } from './axes.ts'
+import { AXES, type Combination } from './axes.ts'
 import { ScenarioError } from './errors.ts'
-import { type Combination, type Expectation, expectationOf, type Scenario, type Variant } from './scenario.ts'
+import { type Expectation, expectationOf, type Scenario, type Variant } from './scenario.ts'
 
 /** One thing to check. */
 export interface Cell {

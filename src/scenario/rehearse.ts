@@ -44,7 +44,7 @@ export async function rehearse(cell: Cell, { tree: given, except = [] }: Rehears
   const ended: number[] = []
   let detectors = null as Detectors | null
   let stage = null as Backstage | null
-  stage = await setStage(scenario, combination, tree, (machine) => {
+  stage = await setStage(scenario.cpus, combination, tree, (machine) => {
     detectors = createDetectors(machine, {
       calls: () => described,
       spaces: () => [...(stage?.spaces ?? []), ...children].filter((mm) => !ended.includes(mm)),

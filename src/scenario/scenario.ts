@@ -1,17 +1,10 @@
 // What a scenario is: a small concurrent program on the kernel's own entries, the question that it answers, and the verdict
 // that is expected of each combination. One file per question, named after it; `all.ts` lists them.
 
-import { AXES, AXIS_NAMES } from './axes.ts'
+import { AXES, AXIS_NAMES, type Combination } from './axes.ts'
 import type { Call } from './calls.ts'
 import { ScenarioError } from './errors.ts'
 import type { Stage } from './stage.ts'
-
-/** What the argument is about: one value of each axis, by name. */
-export interface Combination {
-  readonly design: string
-  readonly arch: string
-  readonly freeing: string
-}
 
 /** `safe`: no execution is wrong. Otherwise a part of what the checker must say is wrong, or a pattern of it. */
 export type Expectation = 'safe' | { readonly unsafe: RegExp }

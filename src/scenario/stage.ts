@@ -4,10 +4,10 @@
 import { attachKernel, type Machine, runAlone, type Stepped, type Task, type Tree } from '../check/index.ts'
 import { PAGE_WORDS, PTE_FRAGMENTS, PTRS_PER_PTE } from '../kernel/arch/arch.ts'
 import { bootMachine, prefill } from '../machine/machine.ts'
+import type { Combination } from './axes.ts'
 import { type Call, type Calls, callsOn, type Kernel, type User } from './calls.ts'
 import { ScenarioError } from './errors.ts'
 import { loadProgram } from './program.ts'
-import type { Combination, Scenario } from './scenario.ts'
 import type { Past } from './sequential.ts'
 
 /** What a scenario sets up with. Pages are virtual page numbers; nothing is mapped at first. */
@@ -48,15 +48,10 @@ export interface Backstage extends Stage {
   readonly leave: readonly (() => unknown)[]
 }
 
-/** Sets a stage for `scenario` with the stepped kernel `tree`. `listen` is called before anything runs on it. */
-export async function setStage(
-  scenario: Scenario,
-  combination: Combination,
-  tree: Tree,
-  listen: (machine: Machine) => void,
-): Promise<Backstage> {
-  const handle = bootMachine({ ...combination, cpus: scenario.cpus, geometry: 'small', poison: true })
-  for (let cpu = 0; cpu < scenario.cpus; cpu++) prefill(handle, cpu)
+/** Sets a stage for `cpus` CPUs with the stepped kernel `tree`. `listen` is called before anything runs on it. */
+export async function setStage(cpus: number, combination: Combination, tree: Tree, listen: (machine: Machine) => void): Promise<Backstage> {
+  const handle = bootMachine({ ...combination, cpus, geometry: 'small', poison: true })
+  for (let cpu = 0; cpu < cpus; cpu++) prefill(handle, cpu)
   const machine = await attachKernel(tree, handle.buffer)
   listen(machine)
   const kernel = (await tree.module('kernel.ts')) as Kernel
@@ -68,8 +63,8 @@ export async function setStage(
   const history: Past[] = []
   const leave: (() => unknown)[] = []
   const alone = (task: Task, cpu = 0): number => runAlone(machine, task, cpu) as number
-  const loadOn = (mm: number, cpus: readonly number[]): Calls & { readonly mm: number } => {
-    for (const cpu of cpus) alone(() => kernel.sysSwitchMm(mm), cpu)
+  const loadOn = (mm: number, on: readonly number[]): Calls & { readonly mm: number } => {
+    for (const cpu of on) alone(() => kernel.sysSwitchMm(mm), cpu)
     return { mm, ...callsOn(machine, kernel, user, mm) }
   }
   return {
@@ -87,14 +82,14 @@ export async function setStage(
       if (call.description !== undefined) history.push({ description: call.description, result })
       return result
     },
-    newMm: (cpus = Array.from({ length: scenario.cpus }, (_, cpu) => cpu)) => {
+    newMm: (on = Array.from({ length: cpus }, (_, cpu) => cpu)) => {
       const mm = alone(() => kernel.sysNewMm())
       spaces.push(mm)
-      return loadOn(mm, cpus)
+      return loadOn(mm, on)
     },
-    callsOn: (mm, cpus) => {
+    callsOn: (mm, on) => {
       if (!spaces.includes(mm)) spaces.push(mm)
-      return loadOn(mm, cpus)
+      return loadOn(mm, on)
     },
     program: (program) => loadProgram(tree, program),
     call: (text, begin) => ({ text, begin }),

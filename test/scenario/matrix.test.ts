@@ -19,7 +19,7 @@ async function checkAll(): Promise<readonly (readonly [string, CheckResult])[]> 
       cellsOf(SCENARIOS, { variants: true }).map(async (cell) => {
         const { scenario, variant, combination } = cell
         const name = { file: null, scenario: scenario.name, variant: variant?.name ?? null, combination }
-        return [cellName(cell), await pool.check(name, { executions: BUDGET })] as const
+        return [cellName(cell), await pool.ask({ kind: 'check', cell: name, options: { executions: BUDGET } })] as const
       }),
     )
   } finally {

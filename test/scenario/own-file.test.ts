@@ -8,8 +8,9 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { Progress } from '../../src/check/explore/index.ts'
 import { scenariosIn } from '../../src/scenario/all.ts'
 import { checkCellJobs } from '../../src/scenario/cell-model.ts'
-import { cellOf } from '../../src/scenario/check.ts'
-import { type CellName, openPool, type Pool } from '../../src/scenario/pool.ts'
+import { type CheckResult, cellOf } from '../../src/scenario/check.ts'
+import { openPool, type Pool } from '../../src/scenario/pool.ts'
+import type { CellName, SentOptions } from '../../src/scenario/question.ts'
 import type { Scenario } from '../../src/scenario/scenario.ts'
 import { scratchDirectory } from '../../src/scenario/scratch.ts'
 
@@ -20,6 +21,8 @@ const named = (scenario: string, variant: string | null = null): CellName => ({ 
 const shipped = (scenario: string, variant: string | null = null): CellName => ({ ...named(scenario, variant), file: null })
 
 let pool: Pool
+const ask = (cell: CellName, options: SentOptions = {}, onProgress?: (progress: Progress) => void): Promise<CheckResult> =>
+  pool.ask({ kind: 'check', cell, options }, onProgress)
 beforeAll(() => {
   pool = openPool(1)
 })
@@ -67,14 +70,14 @@ describe('a Worker', () => {
     ['does-not-parse', /^scenario does-not-parse: \S+broken\.txt:3:1: /],
     ['not-here', /^there is no scenario not-here$/],
   ])('says of %s what is wrong with it, and goes on', async (name, message) => {
-    const failure = pool.check(named(name), {})
+    const failure = ask(named(name), {})
     await expect(failure).rejects.toMatchObject({ name: 'ScenarioError', message: expect.stringMatching(message) })
-    expect((await pool.check(named('counter'), {})).report.verdict).toBe('proved')
+    expect((await ask(named('counter'), {})).report.verdict).toBe('proved')
   })
 
   it('comes to the verdicts of this thread, and compares them with what is expected', async () => {
     const verdicts = await Promise.all(
-      ['counter', 'counter-loses', 'counter-known-to-lose', 'counter-lost-otherwise'].map((name) => pool.check(named(name), {})),
+      ['counter', 'counter-loses', 'counter-known-to-lose', 'counter-lost-otherwise'].map((name) => ask(named(name), {})),
     )
     expect(verdicts.map(({ report, asExpected }) => [report.verdict, asExpected])).toEqual([
       ['proved', true],
@@ -86,9 +89,7 @@ describe('a Worker', () => {
 
   it('tells how far it has come: runs, rate, states, depth, and an estimate', async () => {
     const seen: Progress[] = []
-    const { report } = await pool.check(shipped('fault-vs-mprotect'), { milliseconds: 60_000 }, undefined, (progress) =>
-      seen.push(progress),
-    )
+    const { report } = await ask(shipped('fault-vs-mprotect'), { milliseconds: 60_000 }, (progress) => seen.push(progress))
     expect(report.verdict).toBe('proved')
     expect(seen.length).toBeGreaterThan(0)
     for (const { executions, rate, states, depth, done } of seen) {
@@ -106,16 +107,27 @@ describe('a Worker', () => {
       `import { scenario } from '${dist}'
        export const ends = scenario({ name: 'ends', question: '?', asked: '', cpus: 1, expect: 'safe', setUp: () => process.exit(7) })`,
     )
-    await expect(pool.check({ ...named('ends'), file }, {})).rejects.toMatchObject({
+    await expect(ask({ ...named('ends'), file }, {})).rejects.toMatchObject({
       name: 'WorkerBroke',
       message: expect.stringMatching(/^ends \[mmap-lock, x86_64, rcu-batch\] could not be checked: the Worker broke: .* code 7/),
     })
-    expect((await pool.check(named('counter'), {})).report.verdict).toBe('proved')
+    expect((await ask(named('counter'), {})).report.verdict).toBe('proved')
+  })
+
+  it('that goes round without an instruction is given up, named, and replaced', async () => {
+    const impatient = openPool(1, 3_000)
+    const ask = (name: string): Promise<CheckResult> => impatient.ask({ kind: 'check', cell: named(name), options: {} })
+    await expect(ask('goes-round')).rejects.toMatchObject({
+      name: 'WorkerSilent',
+      message: expect.stringMatching(/^goes-round \[mmap-lock, .*\] could not be checked: it took no step in shared memory for 3 s/),
+    })
+    expect((await ask('counter')).report.verdict).toBe('proved')
+    await impatient.close()
   })
 
   it('leaves nothing on the disk but in the directory of the process', async () => {
     const before = readdirSync(scratchDirectory()).length
-    const { report } = await pool.check(shipped('spinlock-exclusion', 'try-takes-anyway'), {})
+    const { report } = await ask(shipped('spinlock-exclusion', 'try-takes-anyway'), {})
     expect(report.verdict).toBe('violation')
     expect(readdirSync(scratchDirectory()).length).toBe(before + 1)
   })

@@ -56,8 +56,7 @@ describe('the sequential model', () => {
   })
 
   it('begins with what the set-up did, also in children, and describes both sides in the same words', async () => {
-    const definition = { ...one, setUp: () => ({ calls: [] }) }
-    const stage = await setStage(definition, combination, await openTree(), () => {})
+    const stage = await setStage(2, combination, await openTree(), () => {})
     const mm = stage.newMm()
     const page = stage.table(4)
     stage.now(0, mm.mmap(page, 2))

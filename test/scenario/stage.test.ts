@@ -11,8 +11,7 @@ const one = { question: '?', asked: 'here', cpus: 2, designs: ['vma-lock'], arch
 const counter = new URL('./fixtures/kinds.ts', import.meta.url)
 
 async function stageOf(arch = 'x86_64', cpus = 2): Promise<Backstage> {
-  const definition: Scenario = { ...one, name: 'a', cpus, setUp: () => ({ calls: [] }) }
-  return setStage(definition, { design: 'vma-lock', arch, freeing: 'rcu-batch' }, await openTree(), () => {})
+  return setStage(cpus, { design: 'vma-lock', arch, freeing: 'rcu-batch' }, await openTree(), () => {})
 }
 
 describe('a stage', () => {

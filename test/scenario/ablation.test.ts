@@ -1,0 +1,107 @@
+// Ablation: what a cell executes, the order in which scenarios are asked, and each verdict for a change of which it is known.
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import type { AblationSite } from '../../src/check/ablate/index.ts'
+import { type Ablated, ablateSites, kernelSites } from '../../src/scenario/ablation.ts'
+import { inOrder, openKillRecord } from '../../src/scenario/ablation-order.ts'
+import { SCENARIOS } from '../../src/scenario/all.ts'
+import { cellsOf } from '../../src/scenario/cells.ts'
+import { openPool, type Pool } from '../../src/scenario/pool.ts'
+import type { CellName } from '../../src/scenario/question.ts'
+import type { Scenario } from '../../src/scenario/scenario.ts'
+
+const { sites, files } = kernelSites()
+const scenarioNamed = (name: string): Scenario => SCENARIOS.find((one) => one.name === name)!
+const siteWith = (file: string, operator: string, text: string): AblationSite =>
+  sites.find((site) => site.file === file && site.operator === operator && site.text.startsWith(text))!
+
+let pool: Pool
+beforeAll(() => {
+  pool = openPool(1)
+})
+afterAll(() => pool.close())
+
+const ablated = async (site: AblationSite, names: readonly string[], siteTime = 60_000): Promise<Ablated> => {
+  const options = { jobs: 1, time: 30_000, siteTime }
+  return (await ablateSites([site], files, names.map(scenarioNamed), pool, options))[0]!
+}
+
+describe('what a cell executes', () => {
+  it('is told apart by place, not by function', async () => {
+    const cell = (scenario: string): CellName => ({
+      file: null,
+      scenario,
+      variant: null,
+      combination: { design: 'mmap-lock', arch: 'x86_64', freeing: 'rcu-batch' },
+    })
+    const places = ['pagetable/mmu-gather.ts', 'fault/copy-on-write.ts', 'sync/srcu.ts', 'sync/spinlock.ts'].flatMap((file) =>
+      sites.filter((site) => site.file === file),
+    )
+    const counters = openPool(1)
+    const found = await Promise.all(
+      ['spinlock-exclusion', 'fault-vs-munmap'].map((name) => counters.ask({ kind: 'coverage', cell: cell(name), places })),
+    )
+    await counters.close()
+    const [lock, munmap] = found.map(({ ids }) => new Set(ids.map((id) => id.split(':')[0]))) as [Set<string>, Set<string>]
+    expect([...lock]).toEqual(['sync/spinlock.ts'])
+    expect(munmap).toContain('pagetable/mmu-gather.ts')
+    expect(munmap).not.toContain('fault/copy-on-write.ts')
+    // The gather gives up when it has no memory, which does not happen here.
+    const gather = places.filter(({ file }) => file === 'pagetable/mmu-gather.ts').map(({ id }) => id)
+    const executed = gather.filter((id) => found[1]!.ids.includes(id))
+    expect(executed.length).toBeGreaterThan(0)
+    expect(executed.length).toBeLessThan(gather.length)
+  })
+})
+
+describe('the order', () => {
+  const site = siteWith('sync/srcu.ts', 'wait', '')
+  const cells = cellsOf(SCENARIOS).map((cell) => ({ cell, milliseconds: 1 }))
+  const names = (record = openKillRecord()): string[] =>
+    inOrder(site ?? sites[0]!, cells, files, record).map(({ cell }) => cell.scenario.name)
+
+  it('begins with scenarios of which a broken variant is near', () => {
+    const near = siteWith('design/vma-lock.ts', 'recheck', 'owner !== mm')
+    const first = inOrder(near, cells, files, openKillRecord())[0]!.cell.scenario
+    expect(first.variants?.some(({ edits }) => edits.some(({ file }) => file === 'design/vma-lock.ts'))).toBe(true)
+  })
+
+  it('puts first what noticed a neighbour, and keeps every cell', () => {
+    const record = openKillRecord()
+    const last = names().at(-1)!
+    for (let times = 0; times < 50; times++) record.noticed(site ?? sites[0]!, last)
+    expect(names(record).indexOf(last)).toBeLessThan(names().indexOf(last))
+    expect(names(record)).toHaveLength(cells.length)
+  })
+})
+
+describe('a verdict', () => {
+  it('is load-bearing, with the path that shows it, where a scenario fails', async () => {
+    const site = siteWith('pagetable/tlb-flush.ts', 'flush', 'shootDown')
+    const { verdict, killer } = await ablated(site, ['user-access-vs-munmap'])
+    expect(verdict).toBe('load-bearing')
+    expect(killer!.cell).toMatch(/^user-access-vs-munmap \[/)
+    expect(killer!.path.length).toBeGreaterThan(0)
+  })
+
+  it('is that it survived exhaustively only where every cell was searched to its end', async () => {
+    // Who finds its grace period over already waits for one more than is needed.
+    const site = siteWith('sync/rcu.ts', 'recheck', 'gracePeriodDone(snap)')
+    const names = ['rcu-reader-vs-updater']
+    const { verdict, executed, bounded, proved } = await ablated(site, names)
+    expect(executed).toBeGreaterThan(0)
+    expect([verdict, bounded, proved]).toEqual(['survived exhaustively', executed, executed])
+    const cut = await ablated(site, names, 0)
+    expect(cut.verdict).toBe('out of time')
+    expect(cut.proved).toBe(0)
+  })
+
+  it('is that it was not executed where no scenario given does', async () => {
+    const site = siteWith('pagetable/tlb-flush.ts', 'flush', 'shootDown')
+    expect(await ablated(site, ['spinlock-exclusion'])).toMatchObject({ verdict: 'not executed', executed: 0, killer: null })
+  })
+
+  it('is that an ordering is undecided', async () => {
+    const site = sites.find(({ operator }) => operator === 'ordering')!
+    expect((await ablated(site, ['fault-vs-munmap'])).verdict).toBe('undecided under SC')
+  })
+})
