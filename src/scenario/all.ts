@@ -45,6 +45,7 @@ import * as spinlockExclusion from './spinlock-exclusion.ts'
 import * as spinlockVsInterrupt from './spinlock-vs-interrupt.ts'
 import { splitVsLookup } from './split-vs-lookup.ts'
 import * as srcuReaderVsUpdater from './srcu-reader-vs-updater.ts'
+import * as tableReclaim from './table-reclaim-vs-fault.ts'
 import { twoDeferredFragments } from './two-deferred-fragments.ts'
 import * as unmapOfSharedPage from './unmap-of-shared-page.ts'
 import { userAccessVsMunmap } from './user-access-vs-munmap.ts'
@@ -76,6 +77,7 @@ export const SCENARIOS: readonly Scenario[] = Object.freeze([
   ...Object.values(copyOnWriteVsLettingGo),
   ...Object.values(copyOnWriteVsReader),
   ...Object.values(dontneedVsDontneed),
+  ...Object.values(tableReclaim),
   ...Object.values(faultVsReuseByOtherMm),
   ...Object.values(faultVsSplitOff),
   ...Object.values(firstFaultVsMunmap),

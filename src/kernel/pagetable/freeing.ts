@@ -52,6 +52,12 @@ export function freeingPolicy(): number {
   return load(Global.freeingId)
 }
 
+/** Whether an unhooked table stays a table until every RCU reader that may have found it is done. */
+export function tablesOutliveRcuReaders(): boolean {
+  const policy = freeingPolicy()
+  return policy !== Freeing.immediate && policy !== Freeing.ipi && policy !== Freeing.ipiAll
+}
+
 /**
  * To be called once between the flush and the `freeUnhookedTable` of the tables that were unhooked before it. Interrupts are
  * on; it spins until whoever walks with interrupts off is done, where the policy waits for that.

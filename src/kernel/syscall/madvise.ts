@@ -9,6 +9,7 @@ import { Page, PageFlag, pfnToPage } from '../memory/page.ts'
 import { Pte, ptePfn, ptePresent, ptepGet, ptepGetAndClear, setPte } from '../pagetable/entries.ts'
 import { findPmd, nextPteTable, pmdAddrEnd } from '../pagetable/levels.ts'
 import { tlbAddRange, tlbFinishMmu, tlbGatherMmu } from '../pagetable/mmu-gather.ts'
+import { reclaimPtTables } from '../pagetable/pt-reclaim.ts'
 import { pteOffsetMap, pteOffsetMapLock, pteUnmap, pteUnmapUnlock } from '../pagetable/pte-offset-map.ts'
 import { unmapPageRange } from '../pagetable/zap.ts'
 import { findVma, vmaLookup } from '../vma/find-vma.ts'
@@ -45,8 +46,10 @@ function zapOrFree(mm: number, start: number, end: number, advice: number): numb
     if (vma === 0 || load(vma + Vma.start) >= end) break
     if (load(vma + Vma.start) > at) at = load(vma + Vma.start)
     const stop = Math.min(load(vma + Vma.end), end)
-    if (advice === Advice.dontneed) unmapPageRange(mm, at, stop)
-    else if (!vmaIsAnonymous(vma)) {
+    if (advice === Advice.dontneed) {
+      unmapPageRange(mm, at, stop)
+      reclaimPtTables(mm, at, stop)
+    } else if (!vmaIsAnonymous(vma)) {
       result = -Errno.EINVAL
       break
     } else freeRange(mm, at, stop)
