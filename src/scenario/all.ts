@@ -39,6 +39,7 @@ import * as rwsemReaderVsWriter from './rwsem-reader-vs-writer.ts'
 import * as rwsemWriterVsWriter from './rwsem-writer-vs-writer.ts'
 import { type Scenario, scenario } from './scenario.ts'
 import * as seqcountReaderVsWriter from './seqcount-reader-vs-writer.ts'
+import * as sleeperVsGracePeriod from './sleeper-vs-grace-period.ts'
 import { smapsUnderMmapLockShowsNoHole, smapsUnderRcuShowsHoles } from './smaps-shows-no-hole.ts'
 import { smapsIrqOff, smapsUnderMmapLock, smapsUnderRcu } from './smaps-vs-munmap.ts'
 import * as spinlockExclusion from './spinlock-exclusion.ts'
@@ -98,6 +99,7 @@ export const SCENARIOS: readonly Scenario[] = Object.freeze([
   ...Object.values(rcuReaderVsUpdater),
   ...Object.values(rcuCallbacks),
   ...Object.values(srcuReaderVsUpdater),
+  ...Object.values(sleeperVsGracePeriod),
   ...Object.values(mapleLookupVsStore),
   ...Object.values(mapleGaps),
 ])
