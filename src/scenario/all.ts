@@ -2,14 +2,17 @@
 
 import { resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
+import * as allocatorLists from './allocator-lists.ts'
 import * as anonVmaOfAFamily from './anon-vma-of-a-family.ts'
 import { copyOnWriteBothSides } from './copy-on-write-both-sides.ts'
 import * as copyOnWriteTwice from './copy-on-write-twice.ts'
 import * as copyOnWriteVsLettingGo from './copy-on-write-vs-letting-go.ts'
 import { copyOnWriteVsMunmap } from './copy-on-write-vs-munmap.ts'
 import * as copyOnWriteVsReader from './copy-on-write-vs-reader.ts'
+import * as dirtyPageOfAFile from './dirty-page-of-a-file.ts'
 import * as dontneedVsDontneed from './dontneed-vs-dontneed.ts'
 import { dontneedVsFault } from './dontneed-vs-fault.ts'
+import * as dontneedVsMunmap from './dontneed-vs-munmap.ts'
 import { ScenarioError } from './errors.ts'
 import { faultVsFault } from './fault-vs-fault.ts'
 import { faultVsFork } from './fault-vs-fork.ts'
@@ -18,18 +21,30 @@ import { faultVsMunmap } from './fault-vs-munmap.ts'
 import { faultVsMunmapOfNeighbour } from './fault-vs-munmap-of-neighbour.ts'
 import * as faultVsReuseByOtherMm from './fault-vs-reuse-by-other-mm.ts'
 import * as faultVsSplitOff from './fault-vs-split-off.ts'
+import * as fileFaultVsExit from './file-fault-vs-exit.ts'
+import * as fileFaultVsFileFault from './file-fault-vs-file-fault.ts'
+import * as fileFaultVsMunmap from './file-fault-vs-munmap.ts'
 import * as firstFaultVsMunmap from './first-fault-vs-munmap.ts'
 import * as forkVsMunmap from './fork-vs-munmap.ts'
+import * as gatherWithoutBatch from './gather-without-batch.ts'
 import * as ipi from './ipi-in-every-path.ts'
+import * as lastFragment from './last-fragment.ts'
+import * as madviseFree from './madvise-free.ts'
 import * as mapleGaps from './maple-gaps.ts'
 import * as mapleLookupVsStore from './maple-lookup-vs-store.ts'
+import * as memoryRunsOut from './memory-runs-out.ts'
 import { mergeVsLookup } from './merge-vs-lookup.ts'
 import { mmapOverVsFault } from './mmap-over-vs-fault.ts'
+import * as moveAndGrow from './move-and-grow.ts'
 import { mremapVsFault } from './mremap-vs-fault.ts'
 import { munmapVsMunmap } from './munmap-vs-munmap.ts'
 import { outsideCpuVsGracePeriod } from './outside-cpu-vs-grace-period.ts'
 import { outsideCpuVsShootDown } from './outside-cpu-vs-shoot-down.ts'
+import * as pinVsFork from './pin-vs-fork.ts'
+import * as pinVsLettingGo from './pin-vs-letting-go.ts'
 import * as placement from './placement.ts'
+import * as populate from './populate.ts'
+import * as privateFileWrite from './private-file-write.ts'
 import * as rcuCallbacks from './rcu-callbacks.ts'
 import * as rcuReaderVsUpdater from './rcu-reader-vs-updater.ts'
 import * as refcountGetVsPut from './refcount-get-vs-put.ts'
@@ -37,19 +52,24 @@ import * as rwsemDowngrade from './rwsem-downgrade.ts'
 import * as rwsemHandOver from './rwsem-hand-over.ts'
 import * as rwsemReaderVsWriter from './rwsem-reader-vs-writer.ts'
 import * as rwsemWriterVsWriter from './rwsem-writer-vs-writer.ts'
+import * as sameBucket from './same-bucket.ts'
 import { type Scenario, scenario } from './scenario.ts'
 import * as seqcountReaderVsWriter from './seqcount-reader-vs-writer.ts'
+import * as sharedMemoryOfAFamily from './shared-memory-of-a-family.ts'
+import * as sharedWriteFault from './shared-write-fault.ts'
 import * as sleeperVsGracePeriod from './sleeper-vs-grace-period.ts'
 import { smapsUnderMmapLockShowsNoHole, smapsUnderRcuShowsHoles } from './smaps-shows-no-hole.ts'
 import { smapsIrqOff, smapsUnderMmapLock, smapsUnderRcu } from './smaps-vs-munmap.ts'
 import * as spinlockExclusion from './spinlock-exclusion.ts'
 import * as spinlockVsInterrupt from './spinlock-vs-interrupt.ts'
 import { splitVsLookup } from './split-vs-lookup.ts'
+import * as srcuCallbacks from './srcu-callbacks.ts'
 import * as srcuReaderVsUpdater from './srcu-reader-vs-updater.ts'
 import * as tableReclaim from './table-reclaim-vs-fault.ts'
 import { twoDeferredFragments } from './two-deferred-fragments.ts'
 import * as unmapOfSharedPage from './unmap-of-shared-page.ts'
 import { userAccessVsMunmap } from './user-access-vs-munmap.ts'
+import * as userfault from './userfault.ts'
 
 /** Every scenario that ships. */
 export const SCENARIOS: readonly Scenario[] = Object.freeze([
@@ -85,6 +105,26 @@ export const SCENARIOS: readonly Scenario[] = Object.freeze([
   ...Object.values(forkVsMunmap),
   ...Object.values(placement),
   ...Object.values(unmapOfSharedPage),
+  ...Object.values(fileFaultVsFileFault),
+  ...Object.values(fileFaultVsMunmap),
+  ...Object.values(fileFaultVsExit),
+  ...Object.values(sharedMemoryOfAFamily),
+  ...Object.values(privateFileWrite),
+  ...Object.values(dirtyPageOfAFile),
+  ...Object.values(sharedWriteFault),
+  ...Object.values(pinVsFork),
+  ...Object.values(pinVsLettingGo),
+  ...Object.values(userfault),
+  ...Object.values(madviseFree),
+  ...Object.values(populate),
+  ...Object.values(srcuCallbacks),
+  ...Object.values(allocatorLists),
+  ...Object.values(memoryRunsOut),
+  ...Object.values(gatherWithoutBatch),
+  ...Object.values(moveAndGrow),
+  ...Object.values(lastFragment),
+  ...Object.values(sameBucket),
+  ...Object.values(dontneedVsMunmap),
   outsideCpuVsShootDown,
   outsideCpuVsGracePeriod,
   ...Object.values(ipi),

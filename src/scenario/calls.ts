@@ -1,8 +1,10 @@
 // What a CPU of a scenario can do: system calls, user accesses, waiting for callbacks, and functions of a program of the
 // scenario's own. A call says in text what it is, and to the detectors what it does to which pages.
 
-import type { CallDescription } from '../check/detect/index.ts'
+import type { CallDescription, FileDescription } from '../check/detect/index.ts'
 import type { Machine, Stepped } from '../check/index.ts'
+import { VmFault } from '../kernel/fault/fault.ts'
+import { Errno } from '../kernel/machine/errno.ts'
 import { Advice } from '../kernel/syscall/madvise.ts'
 import { Placement } from '../kernel/syscall/mmap.ts'
 import { Vm } from '../kernel/vma/vma.ts'
@@ -30,21 +32,40 @@ const MAY = Vm.mayRead | Vm.mayWrite | Vm.mayExec
 export const READ_WRITE = Vm.read | Vm.write | MAY | Vm.account
 /** The same that may only be read for now. */
 export const READ_ONLY = Vm.read | MAY
+/** Rights of shared memory, anonymous or a file's, that may be read and written. */
+export const SHARED = Vm.read | Vm.write | MAY | Vm.shared | Vm.mayShare
 
 /** The calls on address space `mm`, which the CPU that makes them runs on. */
 export interface Calls {
-  mmap(start: number, pages: number, flags?: number): Call
+  /** Maps fresh memory, or `file` from its page `pgoff` on. */
+  mmap(start: number, pages: number, flags?: number, file?: FileDescription, pgoff?: number): Call
   munmap(start: number, pages: number): Call
   mprotect(start: number, pages: number, prot: number): Call
   dontneed(start: number, pages: number): Call
+  /** MADV_FREE: the pages may be taken away once they are clean. */
+  free(start: number, pages: number): Call
+  /** MADV_POPULATE_WRITE, or (`writes` false) MADV_POPULATE_READ. */
+  populate(start: number, pages: number, writes: boolean): Call
+  /** The heap ends at page `end` (exclusive). */
+  brk(end: number): Call
   mremap(start: number, pages: number, newPages: number, flags: number, to: number): Call
   fork(): Call
   exit(): Call
   /** Reads the page tables of a range (see `SmapsWalk`). Returns how many pages are present. */
   smaps(start: number, pages: number, how: number): Call
+  /** userfaultfd: registers the pages, or (`on` false) no longer. */
+  userfault(start: number, pages: number, on: boolean): Call
   /** A user access: reads or writes word 0 of the page. Returns the value, or a signal's `VmFault` bits negated. */
   read(page: number): Call
   write(page: number, value: number): Call
+}
+
+/** `call`, for which there may be too little memory: then it has done nothing. */
+export function mayLackMemory(call: Call): Call {
+  const { description } = call
+  if (description === undefined) return call
+  const lacks = description.name === 'fork' ? 0 : description.name === 'read' || description.name === 'write' ? -VmFault.oom : -Errno.ENOMEM
+  return { ...call, description: { ...description, nothingDone: [lacks] } }
 }
 
 /** `0x12`. */
@@ -63,11 +84,19 @@ export function callsOn(machine: Machine, kernel: Kernel, user: User, mm: number
       throw new ScenarioError(`${name}(${start}, ${pages}) must be given a first page and a number of pages, both whole numbers`)
     return `${name}(${hex(start)}, ${count(pages)}${more})`
   }
+  const madvise = (start: number, pages: number, advice: number, name: string): Call => ({
+    text: range('madvise', start, pages, `, ${name}`),
+    description: { name: 'madvise', mm, start, pages, advice },
+    begin: () => kernel.sysMadvise(mm, start, pages, advice),
+  })
   return {
-    mmap: (start, pages, flags = READ_WRITE) => ({
-      text: range('mmap', start, pages),
-      description: { name: 'mmap', mm, start, pages, prot: flags & Vm.access, flags, placement: Placement.fixed },
-      begin: () => kernel.sysMmap(mm, start, pages, flags, Placement.fixed, 0, 0),
+    mmap: (start, pages, flags = READ_WRITE, file, pgoff = 0) => ({
+      text: range('mmap', start, pages, kindOf(flags, file, pgoff)),
+      description: {
+        ...{ name: 'mmap', mm, start, pages, prot: flags & Vm.access, flags, placement: Placement.fixed },
+        ...(file === undefined ? {} : { file, pgoff }),
+      },
+      begin: () => kernel.sysMmap(mm, start, pages, flags, Placement.fixed, file?.file ?? 0, pgoff),
     }),
     munmap: (start, pages) => ({
       text: range('munmap', start, pages),
@@ -79,10 +108,19 @@ export function callsOn(machine: Machine, kernel: Kernel, user: User, mm: number
       description: { name: 'mprotect', mm, start, pages, prot },
       begin: () => kernel.sysMprotect(mm, start, pages, prot),
     }),
-    dontneed: (start, pages) => ({
-      text: range('madvise', start, pages, ', DONTNEED'),
-      description: { name: 'madvise', mm, start, pages, advice: Advice.dontneed },
-      begin: () => kernel.sysMadvise(mm, start, pages, Advice.dontneed),
+    dontneed: (start, pages) => madvise(start, pages, Advice.dontneed, 'DONTNEED'),
+    free: (start, pages) => madvise(start, pages, Advice.free, 'FREE'),
+    populate: (start, pages, writes) =>
+      madvise(start, pages, writes ? Advice.populateWrite : Advice.populateRead, writes ? 'POPULATE_WRITE' : 'POPULATE_READ'),
+    brk: (end) => ({
+      text: `brk(${hex(end)})`,
+      description: { name: 'brk', mm, start: end, pages: 0 },
+      begin: () => kernel.sysBrk(mm, end, 0),
+    }),
+    userfault: (start, pages, on) => ({
+      text: range(on ? 'userfault register' : 'userfault unregister', start, pages),
+      description: { name: on ? 'userfault-register' : 'userfault-unregister', mm, start, pages },
+      begin: () => kernel.sysUserfaultRegister(mm, start, pages, on ? 1 : 0),
     }),
     mremap: (start, pages, newPages, flags, to) => ({
       text: range('mremap', start, pages, ` -> ${hex(to)}, ${count(newPages)}`),
@@ -127,6 +165,13 @@ function shownBySmaps({ words, areas, cpus, tree: { percpu } }: Machine): [numbe
       out.push([words[p] as number, words[p + 1] as number])
   }
   return out
+}
+
+/** `, shared file from page 1`: nothing for private anonymous memory. */
+function kindOf(flags: number, file: FileDescription | undefined, pgoff: number): string {
+  const kind = [(flags & Vm.shared) !== 0 ? 'shared' : '', file === undefined ? '' : 'file', pgoff === 0 ? '' : `from page ${pgoff}`]
+  const said = kind.filter((word) => word !== '').join(' ')
+  return said === '' ? '' : `, ${said}`
 }
 
 function rights(prot: number): string {

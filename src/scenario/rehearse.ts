@@ -30,13 +30,15 @@ export interface RehearseOptions {
   readonly tree?: Tree | undefined
   /** Names of detectors that are not to judge. */
   readonly except?: readonly string[]
+  /** Judges races also by the orderings that instructions ask for: only for modes that do not merge states. Default false. */
+  readonly orderings?: boolean
 }
 
 /** Names of no call: what takes no part in what calls promise. */
 const NOTHING: CallDescription = Object.freeze({ name: '', mm: 0, start: 0, pages: 0 })
 
 /** Sets up `cell`. One rehearsal of a tree is live at a time. */
-export async function rehearse(cell: Cell, { tree: given, except = [] }: RehearseOptions = {}): Promise<Rehearsal> {
+export async function rehearse(cell: Cell, { tree: given, except = [], orderings = false }: RehearseOptions = {}): Promise<Rehearsal> {
   const { scenario, combination, variant } = cell
   const tree = given ?? (variant === null ? await openTree() : await brokenTree(variant))
   const described: CallDescription[][] = []
@@ -55,6 +57,7 @@ export async function rehearse(cell: Cell, { tree: given, except = [] }: Rehears
         () => children,
       ),
       except,
+      orderings,
     })
     detectors.baseline()
   })

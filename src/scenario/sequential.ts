@@ -1,19 +1,27 @@
 // What the calls of a scenario may answer: what they answer one at a time, in some order. The oracle (src/oracle) is the
-// sequential model; here it is set up as the stage was, and final states are written in words that both can be compared in.
-import { type CallDescription, mappingsOf, pteOf, type Sequential } from '../check/detect/index.ts'
+// sequential model; here it is set up as the stage was, and calls are put in its words.
+import type { CallDescription, FileDescription, Sequential } from '../check/detect/index.ts'
 import { geometryOf } from '../kernel/arch/arch.ts'
 import { architectures } from '../kernel/arch/architectures.ts'
 import { VmFault } from '../kernel/fault/fault.ts'
+import { Errno } from '../kernel/machine/errno.ts'
 import { Global } from '../kernel/machine/globals.ts'
-import { pfnToVirt } from '../kernel/memory/page.ts'
-import { Pte, ptePfn } from '../kernel/pagetable/entries.ts'
+import { Mm } from '../kernel/memory/mm.ts'
 import { Vm } from '../kernel/vma/vma.ts'
 import type { Fault } from '../oracle/access.ts'
 import { createOracle, type Oracle, type ProcessId } from '../oracle/oracle.ts'
+import type { MappedObject, OpenFile } from '../oracle/vma.ts'
+import { createMissingPages, type MissingPages } from './missing-pages.ts'
+import { machineState, oracleState } from './space-lines.ts'
 
-const MAP_PRIVATE_ANONYMOUS_FIXED = 0x32
+const MAP_SHARED = 0x1
+const MAP_PRIVATE = 0x2
+const MAP_FIXED = 0x10
+const MAP_ANONYMOUS = 0x20
 const SIGBUS = 7
 const FORK = 'fork'
+/** Calls whose results say nothing about mappings. */
+const SAYS_NOTHING: ReadonlySet<string> = new Set(['', 'smaps', 'exit'])
 
 /** A call that the set-up made, and what it returned. */
 export interface Past {
@@ -25,6 +33,22 @@ export interface Past {
 interface Process {
   readonly oracle: Oracle
   readonly id: ProcessId
+  readonly missing: MissingPages
+}
+
+/** The files of one run: openings of one inode show the same pages. */
+type OpenFiles = (description: FileDescription, oracle: Oracle, bytes: number) => OpenFile
+
+function createFiles(): OpenFiles {
+  const objects = new Map<number, MappedObject>()
+  const files = new Map<number, OpenFile>()
+  return ({ file, inode, pages, stamps }, oracle, bytes) => {
+    const object = objects.get(inode) ?? oracle.createObject(`inode ${inode}`, pages * bytes, stamps)
+    objects.set(inode, object)
+    const opened = files.get(file) ?? oracle.open(object)
+    files.set(file, opened)
+    return opened
+  }
 }
 
 /**
@@ -39,60 +63,81 @@ export function sequentialModel(
 ): Sequential {
   const { pageShift } = geometryOf(architectures[words[Global.archId] as number]!, words[Global.geometryId] as number)
   const bytes = 2 ** pageShift
-  const newOracle = (): Oracle =>
+  const newOracle = (mm: number): Oracle =>
     createOracle({
       pageShift,
       base: (words[Global.mmapMinPage] as number) * bytes,
       limit: (words[Global.mmapBase] as number) * bytes,
       taskSize: (words[Global.taskSize] as number) * bytes,
+      startBrk: (words[mm + Mm.startBrk] as number) * bytes,
     })
   const create = (): ReturnType<Sequential['create']> => {
     const processes = new Map<number, Process>()
     const forked: Process[] = []
+    const files = createFiles()
     const processOf = (mm: number): Process => {
       let process = processes.get(mm)
       if (process === undefined) {
-        const oracle = newOracle()
-        process = { oracle, id: oracle.first }
+        const oracle = newOracle(mm)
+        process = { oracle, id: oracle.first, missing: createMissingPages() }
         processes.set(mm, process)
       }
       return process
     }
+    // A child's ranges are not registered with the parent's userfaultfd.
+    const fork = ({ oracle, id }: Process): Process => ({ oracle, id: oracle.fork(id), missing: createMissingPages() })
     for (const { description, result } of history()) {
       const process = processOf(description.mm)
-      if (description.name === FORK) processes.set(result, { oracle: process.oracle, id: process.oracle.fork(process.id) })
-      else apply(process, description, bytes)
+      if (description.name === FORK) processes.set(result, fork(process))
+      else perform(process, description, bytes, files)
     }
     return {
       apply: (call) => {
         if (call.name === '' || call.name === 'smaps') return 0
         const process = processOf(call.mm)
-        if (call.name !== FORK) return apply(process, call, bytes)
-        forked.push({ oracle: process.oracle, id: process.oracle.fork(process.id) })
+        if (call.name !== FORK) return perform(process, call, bytes, files)
+        forked.push(fork(process))
         return 1
       },
-      state: () => [...spaces().map(processOf), ...forked].map((process) => oracleState(process, bytes)).join(' | '),
+      state: () => [...spaces().map(processOf), ...forked].map(({ oracle, id }) => oracleState(oracle, id, bytes)).join(' | '),
     }
   }
   return {
     create,
     state: (now) => [...spaces(), ...children()].map((mm) => machineState(now, mm)).join(' | '),
     agrees: ({ name }, expected, result) => {
-      if (name === '' || name === 'smaps' || name === 'exit') return true // their results say nothing about mappings
+      if (SAYS_NOTHING.has(name)) return true
       if (typeof expected !== 'number' || typeof result !== 'number') return expected === result
-      return name === FORK ? expected > 0 === result > 0 : expected === result
+      if (name === FORK) return expected > 0 === result > 0
+      // A pin answers with the page that it has pinned.
+      return name === 'pin' ? expected === Math.min(result, 0) : expected === result
     },
   }
 }
 
+/** Does `call`, as far as it does not end at a missing page. */
+function perform(process: Process, call: CallDescription, bytes: number, files: OpenFiles): number {
+  const { oracle, id, missing } = process
+  const mapped = (page: number): boolean => oracle.maps(id).some(({ start, end }) => start <= page * bytes && page * bytes < end)
+  const answered = missing.answer(call, mapped)
+  const result = answered ?? apply(process, call, bytes, files)
+  missing.done(call, result)
+  return result
+}
+
 /** Does `call` on the oracle. Returns what the kernel's entry returns: pages for addresses. */
-function apply({ oracle, id }: Process, call: CallDescription, bytes: number): number {
+function apply({ oracle, id }: Process, call: CallDescription, bytes: number, files: OpenFiles): number {
   const address = call.start * bytes
   const length = call.pages * bytes
   const pages = (result: number): number => (result < 0 ? result : result / bytes)
   switch (call.name) {
-    case 'mmap':
-      return pages(oracle.mmap(id, { address, length, prot: call.prot ?? 0, flags: MAP_PRIVATE_ANONYMOUS_FIXED }))
+    case 'mmap': {
+      const { file, flags = 0, pgoff = 0 } = call
+      const kind = MAP_FIXED | ((flags & Vm.shared) !== 0 ? MAP_SHARED : MAP_PRIVATE)
+      const what =
+        file === undefined ? { flags: kind | MAP_ANONYMOUS } : { flags: kind, file: files(file, oracle, bytes), offset: pgoff * bytes }
+      return pages(oracle.mmap(id, { address, length, prot: call.prot ?? 0, ...what }))
+    }
     case 'munmap':
       return oracle.munmap(id, address, length)
     case 'mprotect':
@@ -101,6 +146,8 @@ function apply({ oracle, id }: Process, call: CallDescription, bytes: number): n
       return oracle.madvise(id, address, length, call.advice ?? 0)
     case 'mremap':
       return pages(oracle.mremap(id, address, length, (call.newPages ?? call.pages) * bytes, call.flags ?? 0, (call.target ?? 0) * bytes))
+    case 'brk':
+      return oracle.brk(id, address) === address ? 0 : -Errno.ENOMEM
     case 'exit':
       oracle.exit(id)
       return 0
@@ -108,8 +155,16 @@ function apply({ oracle, id }: Process, call: CallDescription, bytes: number): n
       const content = oracle.read(id, address)
       return 'stamp' in content ? content.stamp : signal(content)
     }
-    case 'write': {
+    case 'write':
+    case 'userfault-copy': {
       const content = oracle.write(id, address, call.stamp ?? 0)
+      return 'stamp' in content ? 0 : signal(content)
+    }
+    case 'pin': {
+      // Private memory gets its own copy, as by a write of what it holds.
+      const now = oracle.read(id, address)
+      if (!('stamp' in now)) return signal(now)
+      const content = oracle.write(id, address, now.stamp)
       return 'stamp' in content ? 0 : signal(content)
     }
     default:
@@ -121,38 +176,4 @@ function apply({ oracle, id }: Process, call: CallDescription, bytes: number): n
 function signal({ signal: number, code }: Fault): number {
   if (number === SIGBUS) return -VmFault.sigbus
   return code === 1 ? -VmFault.sigsegvMaperr : -VmFault.sigsegvAccerr
-}
-
-function line(start: number, end: number, rights: readonly boolean[], contents: readonly string[]): string {
-  const letters = rights.map((has, i) => (has ? 'rwx'[i] : '-')).join('')
-  return `0x${start.toString(16)}-0x${end.toString(16)} ${letters} ${contents.join(',')}`
-}
-
-function machineState(words: Int32Array, mm: number): string {
-  return mappingsOf(words, mm)
-    .map(({ start, end, flags }) => {
-      const contents: string[] = []
-      for (let page = start; page < end; page++) {
-        const pte = pteOf(words, mm, page)
-        const there = (pte & (Pte.present | Pte.protnone)) !== 0
-        contents.push((flags & Vm.read) === 0 ? '?' : String(there ? words[pfnToVirt(ptePfn(pte))] : 0))
-      }
-      return line(start, end, [(flags & Vm.read) !== 0, (flags & Vm.write) !== 0, (flags & Vm.exec) !== 0], contents)
-    })
-    .join('; ')
-}
-
-function oracleState({ oracle, id }: Process, bytes: number): string {
-  if (!oracle.isAlive(id)) return ''
-  return oracle
-    .maps(id)
-    .map(({ start, end, read, write, execute }) => {
-      const contents: string[] = []
-      for (let address = start; address < end; address += bytes) {
-        const content = read ? oracle.read(id, address) : null
-        contents.push(content === null || !('stamp' in content) ? '?' : String(content.stamp))
-      }
-      return line(start / bytes, end / bytes, [read, write, execute], contents)
-    })
-    .join('; ')
 }

@@ -1,8 +1,11 @@
 // The stage of a scenario: a small machine, booted natively, with warm per-CPU pools, taken over by stepped CPUs. What the
 // set-up asks for runs on it before the first interleaving; detectors listen from the beginning.
 
+import type { FileDescription } from '../check/detect/index.ts'
 import { attachKernel, type Machine, runAlone, type Stepped, type Task, type Tree } from '../check/index.ts'
 import { PAGE_WORDS, PTE_FRAGMENTS, PTRS_PER_PTE } from '../kernel/arch/arch.ts'
+import { Global } from '../kernel/machine/globals.ts'
+import { fileStamp } from '../kernel/memory/page-cache.ts'
 import { bootMachine, prefill } from '../machine/machine.ts'
 import type { Combination } from './axes.ts'
 import { type Call, type Calls, callsOn, type Kernel, type User } from './calls.ts'
@@ -32,6 +35,16 @@ export interface Stage {
   call(text: string, begin: () => unknown): Call
   /** Enters the kernel and waits until what the CPU deferred is freed. */
   waitForCallbacks: Call
+  /**
+   * A file of `pages` pages, open until the end or until `close`. With `disk` its pages are read from a disk when they are first
+   * asked for; without, they are zeroes.
+   */
+  file(pages: number, disk?: boolean): FileDescription & { readonly close: Call }
+  /**
+   * Takes what memory there is on every CPU, until the end: all but `pages` frames and as many objects of `cache` as `objects`
+   * says (see `Cache`), which CPU `cpu` has. A cache grows as long as its CPU finds a frame.
+   */
+  shortage(cpu: number, pages: number, cache?: number, objects?: number): void
   /** `count` zero words (at most a small page) that no CPU uses otherwise, for locks and data of a program. */
   words(count: number): number
   /** A module of the kernel. */
@@ -56,6 +69,7 @@ export async function setStage(cpus: number, combination: Combination, tree: Tre
   listen(machine)
   const kernel = (await tree.module('kernel.ts')) as Kernel
   const alloc = await tree.module<typeof import('../kernel/memory/page-alloc.ts')>('memory/page-alloc.ts')
+  const slab = await tree.module<typeof import('../kernel/memory/slab.ts')>('memory/slab.ts')
   const { pageToVirt } = (await tree.module('memory/page.ts')) as unknown as typeof import('../kernel/memory/page.ts')
   const barrier = await loadProgram<typeof import('./programs/barrier.ts')>(tree, 'barrier')
   const user: User = await loadProgram(tree, 'user')
@@ -90,6 +104,36 @@ export async function setStage(cpus: number, combination: Combination, tree: Tre
     callsOn: (mm, on) => {
       if (!spaces.includes(mm)) spaces.push(mm)
       return loadOn(mm, on)
+    },
+    file: (pages, disk = false) => {
+      const id = machine.words[Global.nextFileId] as number
+      machine.words[Global.nextFileId] = id + 1
+      const inode = alone(() => kernel.inodeCreate(pages, disk ? 1 : 0, 0, id))
+      const file = alone(() => kernel.fileOpen(inode))
+      alone(() => kernel.iput(inode))
+      const stamps = new Map(disk ? Array.from({ length: pages }, (_, i) => [i, fileStamp(id, i)] as const) : [])
+      let open = true
+      const put = (): unknown => kernel.putFile(file)
+      leave.push(() => (open ? put() : 0))
+      const close = (): unknown => {
+        open = false
+        return put()
+      }
+      return { file, inode, pages, stamps, close: { text: 'close()', begin: close } }
+    },
+    shortage: (cpu, pages, cache, objects = 0) => {
+      // Frames first: then no cache can grow.
+      const takeAll = (take: Task): number[] => {
+        const taken: number[] = []
+        for (let one = 0; one < cpus; one++) for (let got = alone(take, one); got !== 0; got = alone(take, one)) taken.push(got)
+        return taken
+      }
+      const frames = takeAll(() => alloc.allocPage(0))
+      const had = cache === undefined ? [] : takeAll(() => slab.kmemCacheAlloc(cache))
+      for (const page of frames.splice(0, pages)) alone(() => alloc.freePage(page), cpu)
+      for (const object of had.splice(0, objects)) alone(() => slab.kmemCacheFree(cache as number, object), cpu)
+      leave.push(...frames.map((page) => () => alloc.freePage(page)))
+      leave.push(...had.map((object) => () => slab.kmemCacheFree(cache as number, object)))
     },
     program: (program) => loadProgram(tree, program),
     call: (text, begin) => ({ text, begin }),

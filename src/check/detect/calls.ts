@@ -2,6 +2,15 @@
 // when each call of an execution began and returned.
 import { addFact, type Detector, type Scene } from './scene.ts'
 
+/** A file: its inode is what two openings have in common. */
+export interface FileDescription {
+  readonly file: number
+  readonly inode: number
+  readonly pages: number
+  /** What its pages hold before anybody writes, by page offset; 0 where nothing is said. */
+  readonly stamps: ReadonlyMap<number, number>
+}
+
 /** What a call does. Addresses are virtual page numbers, lengths pages. */
 export interface CallDescription {
   /** `munmap`, `mmap`, `mprotect`, `madvise`, `mremap`, `brk`, `fork`, `exit`, `read`, `write`, `smaps` … */
@@ -13,6 +22,9 @@ export interface CallDescription {
   readonly prot?: number
   /** VMA flags of mmap; flags of mremap (see `Remap`). */
   readonly flags?: number
+  /** What mmap maps, from page `pgoff` of it; private or shared anonymous memory where it is left out. */
+  readonly file?: FileDescription
+  readonly pgoff?: number
   /** How the address of mmap is meant (see `Placement`). */
   readonly placement?: number
   /** Of madvise. Default MADV_DONTNEED. */
@@ -20,8 +32,10 @@ export interface CallDescription {
   readonly newPages?: number
   /** Where mremap moves to. */
   readonly target?: number
-  /** What write stores. */
+  /** What write stores, or the page that `userfault-copy` brings holds. */
   readonly stamp?: number
+  /** Results that say that nothing was done for want of memory: they agree with any order. */
+  readonly nothingDone?: readonly number[]
   /** What a reader shows: mappings (the default), or pages that are present (not the zero page). */
   readonly shows?: 'mappings' | 'pages'
   /** The ranges of pages `[first, behind]` that a reader showed, from its result. */

@@ -123,6 +123,11 @@ export function copyPage(target: number, source: number, count: number, site: nu
   words.copyWithin(target, source, source + count)
 }
 
+/** A bulk copy is no step, and what others write to must be read by steps. */
+export function copiesWordByWord(): boolean {
+  return true
+}
+
 /** cpu_relax: the executor lets this CPU continue once another one has changed something. */
 export function relax(site: number): void {
   announce(Op.relax, 0, 0, 0, site)

@@ -56,7 +56,7 @@ export type StepName =
   | ('irqSave' | 'irqRestore' | 'sendIpi' | 'blockOnIo')
 
 /** Exports of `machine/instructions.ts` that touch no shared word and need no place: they stay as they are. */
-export const UNPLACED = Object.freeze(['bindCpu', 'smpProcessorId', 'thisCpu', 'perCpu', 'pollInterrupts', 'clock'])
+export const UNPLACED = Object.freeze(['bindCpu', 'smpProcessorId', 'thisCpu', 'perCpu', 'pollInterrupts', 'clock', 'copiesWordByWord'])
 /** Exports of `machine/annotations.ts` that are not functions. */
 export const UNPLACED_NOTES = Object.freeze(['Kind'])
 

@@ -5,7 +5,7 @@ import { design } from '../design/design.ts'
 import { atomicOr, copyPage, load, readOnce, thisCpu, writeOnce, zeroPage } from '../machine/instructions.ts'
 import { Cpu } from '../machine/percpu.ts'
 import { addMmCounter, Rss } from '../memory/mm.ts'
-import { Page, PageFlag, pageToPfn, pageToVirt, pfnToPage } from '../memory/page.ts'
+import { copyLivePage, Page, PageFlag, pageToPfn, pageToVirt, pfnToPage } from '../memory/page.ts'
 import { allocPage } from '../memory/page-alloc.ts'
 import { inodeRss } from '../memory/page-cache.ts'
 import { addNewAnonRmap, getPage, pageAnon, pageRefs, putPage, removeRmap } from '../memory/rmap.ts'
@@ -73,7 +73,9 @@ function wpPageCopy(mm: number, vma: number, vpn: number, pmd: number, old: numb
   const page = pfnToPage(ptePfn(old))
   const special = (old & Pte.special) !== 0
   if (special) zeroPage(pageToVirt(copy), PAGE_WORDS)
-  else copyPage(pageToVirt(copy), pageToVirt(page), PAGE_WORDS)
+  else if (pageAnon(page)) copyPage(pageToVirt(copy), pageToVirt(page), PAGE_WORDS)
+  // Others may write to the file through shared mappings.
+  else copyLivePage(pageToVirt(copy), pageToVirt(page))
   const ptep = design.pteMapLock(mm, vma, pmd, vpn)
   if (ptep === 0) {
     putPage(copy)

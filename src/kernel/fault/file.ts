@@ -1,13 +1,12 @@
 // Faults on file mappings: through the page cache, over a disk that may be slow. A fault that has to wait for the disk
 // gives up what it holds first and is repeated (VM_FAULT_RETRY), so that nobody stalls behind its I/O.
-import { PAGE_WORDS } from '../arch/arch.ts'
 import { design } from '../design/design.ts'
-import { atomicOr, copyPage, load, readOnce, store, thisCpu } from '../machine/instructions.ts'
+import { atomicOr, load, readOnce, store, thisCpu } from '../machine/instructions.ts'
 import { Cpu } from '../machine/percpu.ts'
 import { fileInode, getFile, putFile } from '../memory/file.ts'
 import { Inode } from '../memory/inode.ts'
 import { addMmCounter } from '../memory/mm.ts'
-import { Page, PageFlag, pageToPfn, pageToVirt } from '../memory/page.ts'
+import { copyLivePage, Page, PageFlag, pageToPfn, pageToVirt } from '../memory/page.ts'
 import { allocPage } from '../memory/page-alloc.ts'
 import { filemapAddPage, filemapGetPage, inodeRss, pageUptodate, readPage, waitOnPageLocked } from '../memory/page-cache.ts'
 import { dupRmap, putPage } from '../memory/rmap.ts'
@@ -79,7 +78,8 @@ function installCopy(mm: number, vma: number, vpn: number, pmd: number, page: nu
     putPage(page)
     return VmFault.oom
   }
-  copyPage(pageToVirt(copy), pageToVirt(page), PAGE_WORDS)
+  // Others may write to the file through shared mappings.
+  copyLivePage(pageToVirt(copy), pageToVirt(page))
   putPage(page)
   return installAnonPage(mm, vma, vpn, pmd, copy)
 }

@@ -138,6 +138,11 @@ export function copyPage(target: number, source: number, count: number): void {
   heap.ops.copy(target, source, count)
 }
 
+/** Whether a copy of a frame that others write to must be shown word by word: not where it runs, only where it is checked. */
+export function copiesWordByWord(): boolean {
+  return false
+}
+
 // --- waiting ---
 
 /** cpu_relax inside a spin loop: answers IPIs while interrupts are on and lets others run. */

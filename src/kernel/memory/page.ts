@@ -1,9 +1,9 @@
 // struct page: one per frame. As in Linux, fields lie over each other: `lru`, `rcu_head` and the free list share two
 // words, and what is `mapping` for data is the mm of a page table. That overlay is the subject of some of the bugs.
 
-import { PAGE_SHIFT } from '../arch/arch.ts'
+import { PAGE_SHIFT, PAGE_WORDS } from '../arch/arch.ts'
 import { Global } from '../machine/globals.ts'
-import { load, store } from '../machine/instructions.ts'
+import { copiesWordByWord, copyPage, load, readOnce, store } from '../machine/instructions.ts'
 import { struct } from '../machine/struct.ts'
 
 /**
@@ -76,4 +76,13 @@ export function prepNewPage(page: number, flags: number): void {
   store(page + Page.ptl, 0)
   store(page + Page.mapcount, -1)
   store(page + Page.refcount, 1)
+}
+
+/**
+ * Copies the frame at `source`, to which users or a device may be writing meanwhile, to the one at `target`, which is the caller's:
+ * each word is read once, so that it is an old or a new one. (`copyPage` is for frames that nobody may write to.)
+ */
+export function copyLivePage(target: number, source: number): void {
+  if (!copiesWordByWord()) copyPage(target, source, PAGE_WORDS)
+  else for (let i = 0; i < PAGE_WORDS; i++) store(target + i, readOnce(source + i))
 }

@@ -1,11 +1,11 @@
 // copy_page_range: fork's copy of one VMA's entries. Anonymous pages are shared from then on, so both sides lose the right
 // to write; whoever writes first copies (or takes the page over, once the other has gone). A pinned page stays the parent's
 // own, and the child gets its copy at once: else the parent's next write would leave the pin behind.
-import { ENTRY_WORDS, PAGE_WORDS } from '../arch/arch.ts'
-import { atomicAnd, copyPage, load, readOnce, thisCpu } from '../machine/instructions.ts'
+import { ENTRY_WORDS } from '../arch/arch.ts'
+import { atomicAnd, load, readOnce, thisCpu } from '../machine/instructions.ts'
 import { Cpu } from '../machine/percpu.ts'
 import { addMmCounter, Rss } from '../memory/mm.ts'
-import { Page, PageFlag, pageToPfn, pageToVirt, pfnToPage } from '../memory/page.ts'
+import { copyLivePage, Page, PageFlag, pageToPfn, pageToVirt, pfnToPage } from '../memory/page.ts'
 import { allocPage } from '../memory/page-alloc.ts'
 import { inodeRss } from '../memory/page-cache.ts'
 import { pageMaybePinned } from '../memory/pin.ts'
@@ -70,7 +70,8 @@ function copyPinnedPage(child: number, source: number, target: number, anonVma: 
   const copy = allocPage(0)
   if (copy === 0) return 1
   const pte = ptepGet(source)
-  copyPage(pageToVirt(copy), pageToVirt(pfnToPage(ptePfn(pte))), PAGE_WORDS)
+  // It stays writable: the parent's threads, and whoever has pinned it, go on.
+  copyLivePage(pageToVirt(copy), pageToVirt(pfnToPage(ptePfn(pte))))
   addNewAnonRmap(copy, anonVma, pgoff)
   addMmCounter(child, Rss.anon, 1)
   setPte(target, pfnPte(pageToPfn(copy), (pte & PTE_FLAGS) | Pte.dirty))

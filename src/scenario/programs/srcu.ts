@@ -1,8 +1,11 @@
 // Readers under SRCU and updaters of the object that a word points to. A freed object is poisoned, so that a reader who still
 // holds it sees neither value.
-import { rcuDereference, readOnce, store, xchg } from '../../kernel/machine/instructions.ts'
+import { rcuInvoked } from '../../kernel/machine/annotations.ts'
+import { load, rcuDereference, readOnce, store, xchg } from '../../kernel/machine/instructions.ts'
 import { Cache, kmemCacheAlloc, kmemCacheFree } from '../../kernel/memory/slab.ts'
-import { Srcu, srcuAdvance, srcuReadLock, srcuReadUnlock, synchronizeSrcu } from '../../kernel/sync/srcu.ts'
+import { RcuHead } from '../../kernel/sync/rcu.ts'
+import { RcuFunc } from '../../kernel/sync/rcu-func.ts'
+import { callSrcu, Srcu, srcuAdvance, srcuReadLock, srcuReadUnlock, synchronizeSrcu } from '../../kernel/sync/srcu.ts'
 import { enterKernel, exitKernel } from '../../kernel/syscall/entry.ts'
 import { MapleNode } from '../../kernel/vma/maple-tree.ts'
 
@@ -54,4 +57,30 @@ export function update(domain: number, pointer: number, value: number): number {
 /** Makes a step of the domain's grace period, as the work behind call_srcu does. */
 export function advance(domain: number): number {
   return srcuAdvance(domain)
+}
+
+/** Puts an object with `value` in the place of the one that `pointer` points to, and has that one freed when its readers have gone. */
+export function updateDeferred(domain: number, pointer: number, value: number): number {
+  enterKernel()
+  callSrcu(domain, xchg(pointer, make(value)) + MapleNode.rcuHead, RcuFunc.mapleNode)
+  exitKernel()
+  return value
+}
+
+/** Makes `steps` steps of the domain's grace periods and frees what is due, by whomever it was queued. Returns how many objects. */
+export function freeDeferred(domain: number, steps: number): number {
+  enterKernel()
+  let freed = 0
+  for (let i = 0; i < steps; i++) {
+    let head = srcuAdvance(domain)
+    while (head !== 0) {
+      const next = load(head + RcuHead.next)
+      rcuInvoked(head)
+      kmemCacheFree(Cache.mapleNode, head - MapleNode.rcuHead)
+      head = next
+      freed++
+    }
+  }
+  exitKernel()
+  return freed
 }

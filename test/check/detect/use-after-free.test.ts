@@ -85,6 +85,14 @@ export function bornSafe(): void { allocated(OBJECT, WORDS, Kind.typesafeSlab); 
     expect(violation?.message).toMatch(/freed twice: slab object/)
     expect((await look(frees, [['frees'], []])).message).toBe('')
   })
+
+  it('sees what is allocated twice', async () => {
+    const takes = 'export function takes(): number { writeOnce(FLAG, 1); allocated(OBJECT + 64, WORDS, Kind.slab); return readOnce(FLAG) }'
+    const { violation } = await look(takes, [['takes'], ['takes']])
+    expect(violation?.detector).toBe('double-allocation')
+    expect(violation?.message).toMatch(/allocated twice: slab object/)
+    expect((await look(takes, [['takes'], []])).message).toBe('')
+  })
 })
 
 describe('reuse inside a section', () => {

@@ -1,0 +1,76 @@
+// An mmu_gather that gets no memory for a batch flushes and frees in between: pages at once, since they are flushed, tables each by
+// itself after a grace period, since walkers may hold nothing but RCU.
+import { Cache } from '../kernel/memory/slab.ts'
+import { SmapsWalk } from '../kernel/proc/smaps.ts'
+import { scenario } from './scenario.ts'
+
+/** CPU 0 walks under RCU the tables that CPU 1 unmaps without memory for a batch. */
+export const tablesWithoutBatch = scenario({
+  name: 'tables-without-batch',
+  question: 'Is a page table that finds no room in a batch freed under a walker that holds RCU alone?',
+  asked: 'thread 004, pte_free_defer(): no memory may be needed; tlb_remove_table_one and its IPI',
+  cpus: 2,
+  setUp: (stage) => {
+    const mm = stage.newMm()
+    const page = stage.table(4)
+    stage.now(0, mm.mmap(page, 1))
+    stage.now(1, mm.write(page, 7))
+    stage.shortage(1, 0, Cache.gatherBatch, 0)
+    return { calls: [[mm.smaps(page, 1, SmapsWalk.rcu)], [mm.munmap(page, 1), stage.waitForCallbacks]] }
+  },
+  expect: 'safe',
+  variants: [
+    {
+      name: 'freed-at-once',
+      wrong: 'a table that finds no room in a batch is freed at once',
+      edits: [
+        {
+          file: 'pagetable/mmu-gather.ts',
+          from: '      beforeTablesAreFreed()\n      freeUnhookedTable(table, level)\n',
+          to: '      beforeTablesAreFreed()\n      tableFreeMemory(table, level)\n',
+        },
+      ],
+      unsafe: /use after free|is not ordered with/,
+    },
+    {
+      name: 'no-grace-period',
+      wrong: 'a deferred table does not wait for a grace period',
+      edits: [{ file: 'pagetable/pte-free-defer.ts', from: 'callRcu(page + Page.rcuHead, RcuFunc.tablePage)', to: 'freePage(page)' }],
+      unsafe: /use after free|is not ordered with/,
+    },
+  ],
+})
+
+/** CPU 0 writes to the last of more pages than a gather holds; CPU 1 unmaps them all without memory for a batch. */
+export const pagesWithoutBatch = scenario({
+  name: 'pages-without-batch',
+  question: 'Is a page that finds no room in a batch freed before the TLBs have forgotten it?',
+  asked: 'field: __tlb_remove_page_size says that the gather must flush; bugs.md, B4: the TLB flush comes after the page is free',
+  cpus: 2,
+  archs: ['x86_64'],
+  setUp: (stage) => {
+    const mm = stage.newMm()
+    const page = stage.table(4)
+    const pages = 9
+    stage.now(0, mm.mmap(page, pages))
+    for (let i = 0; i < pages; i++) stage.now(1, mm.write(page + i, i + 1))
+    stage.now(0, mm.write(page + pages - 1, 1))
+    stage.shortage(0, 2, Cache.gatherBatch, 0)
+    return { calls: [[mm.write(page + pages - 1, 7)], [mm.dontneed(page, pages)]] }
+  },
+  expect: 'safe',
+  variants: [
+    {
+      name: 'freed-before-the-flush',
+      wrong: 'a page that finds no room in a batch is freed without a flush',
+      edits: [
+        {
+          file: 'pagetable/mmu-gather.ts',
+          from: '    tlbFlushMmu()\n    putPage(page) // the flush',
+          to: '    putPage(page) // the flush',
+        },
+      ],
+      unsafe: /use after free|is not ordered with|stale/,
+    },
+  ],
+})

@@ -1,0 +1,68 @@
+// On powerpc sixteen page tables share a page. A table that is deferred is only given back, with a mark on its page: when the last
+// one is, the whole page must go through RCU, because of walkers in any of its tables.
+
+import { Cache } from '../kernel/memory/slab.ts'
+import { SmapsWalk } from '../kernel/proc/smaps.ts'
+import { scenario } from './scenario.ts'
+
+/** CPU 0 walks under RCU the only table that is left of its page; CPU 1 unmaps it. */
+export const lastFragmentVsWalker = scenario({
+  name: 'last-fragment-vs-walker',
+  question: 'Is the page of the last deferred fragment freed under a walker that holds RCU alone?',
+  asked: 'thread 004, pte_free_defer() for powerpc: PageActive and pt_frag_refcount',
+  cpus: 2,
+  archs: ['powerpc64-hash-64k'],
+  freeing: ['rcu-batch', 'pte-free-defer', 'pte-free-defer-increments'],
+  setUp: (stage) => {
+    const mm = stage.newMm()
+    // All fragments of a page are handed out, and all but one given back.
+    for (let n = 1; n <= stage.tablesPerPage; n++) {
+      stage.now(1, mm.mmap(stage.table(n), 1))
+      stage.now(1, mm.write(stage.table(n), n))
+    }
+    for (let n = 1; n < stage.tablesPerPage; n++) stage.now(1, mm.munmap(stage.table(n), 1))
+    stage.now(1, stage.waitForCallbacks)
+    // Tables that go one by one.
+    if (stage.combination.freeing === 'rcu-batch') stage.shortage(1, 0, Cache.gatherBatch, 0)
+    const page = stage.table(stage.tablesPerPage)
+    return { calls: [[mm.smaps(page, 1, SmapsWalk.rcu)], [mm.munmap(page, 1), stage.waitForCallbacks]] }
+  },
+  expect: 'safe',
+  variants: [
+    {
+      name: 'not-marked',
+      wrong: 'a deferred fragment does not mark its page',
+      edits: [
+        { file: 'pagetable/pte-free-defer.ts', from: '    atomicOr(page + Page.flags, PageFlag.active)\n', to: '' },
+        { file: 'pagetable/pte-free-defer.ts', from: "import { atomicOr } from '../machine/instructions.ts'\n", to: '' },
+        { file: 'pagetable/pte-free-defer.ts', from: 'import { Page, PageFlag, virtToPage }', to: 'import { Page, virtToPage }' },
+      ],
+      unsafe: /use after free|reused too early|is not ordered with/,
+    },
+    {
+      name: 'mark-not-looked-at',
+      wrong: 'a page whose last fragment is freed goes at once, marked or not',
+      edits: [
+        {
+          file: 'pagetable/table-alloc.ts',
+          from: '  if ((atomicAnd(page + Page.flags, ~PageFlag.active) & PageFlag.active) !== 0) callRcu',
+          to: '  if ((atomicAnd(page + Page.flags, ~PageFlag.active) & PageFlag.active) < 0) callRcu',
+        },
+      ],
+      unsafe: /use after free|reused too early|is not ordered with/,
+    },
+    {
+      name: 'increments-freed-at-once',
+      wrong: 'a page whose last fragment is deferred by increments goes at once',
+      edits: [
+        {
+          file: 'pagetable/pte-free-defer-drafts.ts',
+          from: 'callRcu(page + Page.rcuHead, RcuFunc.tableIncrements)',
+          to: 'incrementsFreeRcu(page + Page.rcuHead)',
+        },
+      ],
+      unsafe: /use after free|reused too early|is not ordered with/,
+      on: { freeing: 'pte-free-defer-increments' },
+    },
+  ],
+})

@@ -1,0 +1,28 @@
+// Users of pins: they write through the frame that they have pinned, as a device does, and compare it with the mapping.
+import { userStore } from '../../kernel/fault/user-access.ts'
+import { readOnce, writeOnce } from '../../kernel/machine/instructions.ts'
+import { pageToVirt } from '../../kernel/memory/page.ts'
+import { sysPinUserPage, sysUnpinUserPage } from '../../kernel/syscall/gup.ts'
+
+/** What a call returns whose pin and mapping came apart. */
+export const APART = -1000
+
+/** Pins page `vpn` for `access`, writes `value` into its frame and gives it back. Returns 0, or negated `VmFault` bits. */
+export function pinAndWrite(mm: number, vpn: number, access: number, value: number): number {
+  const page = sysPinUserPage(mm, vpn, access)
+  if (page < 0) return page
+  writeOnce(pageToVirt(page), value)
+  sysUnpinUserPage(page)
+  return 0
+}
+
+/** Pins page `vpn` for `access`, writes `value` as the user does, and looks for it in the frame. Returns 0, negated bits, or `APART`. */
+export function writeWhilePinned(mm: number, vpn: number, access: number, value: number): number {
+  const page = sysPinUserPage(mm, vpn, access)
+  if (page < 0) return page
+  const failed = userStore(vpn, 0, value)
+  const seen = readOnce(pageToVirt(page))
+  sysUnpinUserPage(page)
+  if (failed !== 0) return failed
+  return seen === value ? 0 : APART
+}
