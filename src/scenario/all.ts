@@ -65,6 +65,7 @@ import * as spinlockVsInterrupt from './spinlock-vs-interrupt.ts'
 import { splitVsLookup } from './split-vs-lookup.ts'
 import * as srcuCallbacks from './srcu-callbacks.ts'
 import * as srcuReaderVsUpdater from './srcu-reader-vs-updater.ts'
+import * as switchMmVsMunmap from './switch-mm-vs-munmap.ts'
 import * as tableReclaim from './table-reclaim-vs-fault.ts'
 import { twoDeferredFragments } from './two-deferred-fragments.ts'
 import * as unmapOfSharedPage from './unmap-of-shared-page.ts'
@@ -99,6 +100,7 @@ export const SCENARIOS: readonly Scenario[] = Object.freeze([
   ...Object.values(copyOnWriteVsReader),
   ...Object.values(dontneedVsDontneed),
   ...Object.values(tableReclaim),
+  ...Object.values(switchMmVsMunmap),
   ...Object.values(faultVsReuseByOtherMm),
   ...Object.values(faultVsSplitOff),
   ...Object.values(firstFaultVsMunmap),
