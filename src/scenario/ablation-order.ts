@@ -32,6 +32,13 @@ export function openKillRecord(): KillRecord {
 /** Lines around a changed one in which a variant is taken to be about the same. */
 const NEAR = 6
 
+const ABOUT = 40
+
+/** Whether a broken variant of `scenario` changes the lines around `site`: then the scenario executes it, be it rarely. */
+export function isAbout(scenario: Scenario, site: AblationSite, files: Readonly<Record<string, string>>): boolean {
+  return relation(scenario, site, files) === ABOUT
+}
+
 /** How close the broken variants of `scenario` are to `site`: 0 for none in its file. */
 function relation({ variants = [] }: Scenario, site: AblationSite, files: Readonly<Record<string, string>>): number {
   let most = 0
@@ -40,7 +47,7 @@ function relation({ variants = [] }: Scenario, site: AblationSite, files: Readon
     const before = (files[file] ?? '').split(from)[0] as string
     const first = before.split('\n').length
     const last = first + from.split('\n').length - 1
-    most = Math.max(most, site.line >= first - NEAR && site.line <= last + NEAR ? 40 : 10)
+    most = Math.max(most, site.line >= first - NEAR && site.line <= last + NEAR ? ABOUT : 10)
   }
   return most
 }

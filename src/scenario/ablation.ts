@@ -2,7 +2,7 @@
 // site without which something goes wrong is load-bearing; one that no scenario misses is either unneeded there or a gap in
 // the scenarios.
 import { type AblationSite, ablate, findSites, readKernelFiles } from '../check/ablate/index.ts'
-import { inOrder, type KillRecord, openKillRecord } from './ablation-order.ts'
+import { inOrder, isAbout, type KillRecord, openKillRecord } from './ablation-order.ts'
 import { type Cell, cellName, cellsOf } from './cells.ts'
 import { openPool, type Pool, WORKER_BROKE, WORKER_SILENT, type WorkerError } from './pool.ts'
 import type { CellName, SentOptions, Trial } from './question.ts'
@@ -114,7 +114,7 @@ export async function ablateSites(
   if (left.length > 0) {
     const covered = await coverage(all, left, options)
     await inTurns(left, jobs, async (site) => {
-      const through = covered.filter((one) => one.sites.has(site.id))
+      const through = covered.filter((one) => one.sites.has(site.id) || isAbout(one.cell.scenario, site, files))
       done(await ablateSite(site, through, work), site.id)
     })
   }
