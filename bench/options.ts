@@ -7,7 +7,7 @@ import { LOOPS, type LoopName } from './loop-names.ts'
 export const HELP = `npm run bench -- [options]
 
   --only NAME,...      loops to run (${Object.keys(LOOPS).join(', ')}; a part of a name will do)
-  --designs NAME,...   ${designs.map((d) => d.name).join(', ')} (all)
+  --designs NAME,...   ${designs.map((d) => d.name).join(', ')} (all but forms)
   --archs NAME,...     ${architectures.map((a) => a.name).join(', ')} (x86_64)
   --threads N,...      (1,2)
   --rounds N           turns of ours and Linux's (9)
@@ -51,7 +51,9 @@ export function readOptions(args: readonly string[]): Options | { readonly messa
     if (values.help) return { message: HELP, code: 0 }
     const list = (value: string | undefined, all: readonly string[]): string[] => {
       if (value === undefined || value === 'all') return [...all]
-      const chosen = all.filter((name) => value.split(',').some((part) => name === part || (part.length > 3 && name.includes(part))))
+      const chosen = all.filter((name) =>
+        value.split(',').some((part) => name === part || (part.length > 3 && !all.includes(part) && name.includes(part))),
+      )
       if (chosen.length === 0) throw new Error(`'${value}' is none of ${all.join(', ')}`)
       return chosen
     }
@@ -63,7 +65,7 @@ export function readOptions(args: readonly string[]): Options | { readonly messa
     return {
       loops: list(values.only, Object.keys(LOOPS)) as LoopName[],
       designs: list(
-        values.designs,
+        values.designs ?? designs.flatMap(({ name, formOf }) => (formOf === undefined ? [name] : [])).join(','),
         designs.map((d) => d.name),
       ),
       archs: list(

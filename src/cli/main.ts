@@ -30,7 +30,7 @@ const cli = cac('gracewalk')
 cli
   .command('run <file>', 'Replay a recording (perf script or strace output, plain or gzip, - for standard input) and compare designs')
   .option('--cpus <n>', 'CPUs (threads) that run the recorded tasks; 2 if not given')
-  .option('--design <names>', 'locking designs, with commas, or all (the default)')
+  .option('--design <names>', 'locking designs, with commas, or all; all but forms of others if not given')
   .option('--arch <names>', 'architectures, with commas, or all (the default)')
   .option('--page-map <how>', 'on larger pages: scale (one recorded page is one page, the default) or round (keep addresses)')
   .option('--touch <policy>', 'assume touches: none, first, all or sample:N; sample:16 if the recording has no faults')

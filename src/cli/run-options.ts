@@ -1,6 +1,7 @@
 // The options of `gracewalk run`, read from what the user typed.
 import { architectures } from '../kernel/arch/architectures.ts'
 import { designs } from '../kernel/design/designs.ts'
+import { USUAL_DESIGNS } from '../scenario/axes.ts'
 import { parseTouchPolicy, type TouchPolicy } from '../workload/program/touches.ts'
 import type { PageMap } from '../workload/replay/addresses.ts'
 import { names, one, type RawOptions, text, wholeNumber } from './option-values.ts'
@@ -26,11 +27,14 @@ export interface RunOptions {
 export function runOptions(raw: RawOptions): RunOptions {
   return {
     cpus: wholeNumber(raw, 'cpus', 2, 1, 64),
-    designs: names(
-      raw,
-      'design',
-      designs.map(({ name }) => name),
-    ),
+    designs:
+      text(raw, 'design') === undefined
+        ? USUAL_DESIGNS
+        : names(
+            raw,
+            'design',
+            designs.map(({ name }) => name),
+          ),
     archs: names(
       raw,
       'arch',

@@ -145,7 +145,7 @@ function bootSlabs(cpus: number): void {
   kmemCacheCreate(Cache.mapleNode, MapleNode.size, MAPLE_NODE_ALIGN, 0)
   kmemCacheCreate(Cache.anonVma, AnonVma.size, 8, 0)
   kmemCacheCreate(Cache.anonVmaChain, AnonVmaChain.size, 8, 0)
-  kmemCacheCreate(Cache.file, File.size, 8, 0)
+  kmemCacheCreate(Cache.file, File.size, 8, 1)
   kmemCacheCreate(Cache.inode, Inode.size, 8, 0)
   kmemCacheCreate(Cache.gatherBatch, GatherBatch.size, 8, 0)
   kmemCacheCreate(Cache.tablePmd, tableWords(Level.pmd), 16, 0)

@@ -36,7 +36,7 @@ export function runReport(combinations: readonly Combination[], assumed: boolean
   const ran = measuredOf(combinations)
   const out: string[] = []
   if (ran.length > 0) {
-    out.push(...comparison(ran, assumed, colours), '', ...locks(ran, colours), '', ...memory(ran, colours), '')
+    out.push(...comparison(ran, assumed, colours), '', ...locks(ran, colours), '', ...designCounts(ran), ...memory(ran, colours), '')
     out.push(...notes(ran, assumed).map((line) => colours.dim(line)), '')
     const compared = ratios(ran)
     if (compared.length > 0) out.push(...compared, '')
@@ -93,6 +93,16 @@ function locks(ran: readonly Measured[], colours: Palette): string[] {
     short(one.counters.fallbacks / one.runs),
   ])
   return table(header, rows, colours)
+}
+
+/** What designs count themselves, a line for each that counted something, and an empty one. */
+function designCounts(ran: readonly Measured[]): string[] {
+  const lines = ran.flatMap(({ design, arch, counters, runs }) => {
+    const counted = Object.entries(counters.design).filter(([, value]) => value > 0)
+    if (counted.length === 0) return []
+    return [`${design}, ${arch}, in each run: ${counted.map(([what, value]) => `${what} ${short(value / runs)}`).join(', ')}`]
+  })
+  return lines.length === 0 ? [] : [...lines, '']
 }
 
 function memory(ran: readonly Measured[], colours: Palette): string[] {

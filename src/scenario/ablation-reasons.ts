@@ -22,6 +22,18 @@ const REASONS: readonly Reason[] = [
     operator: /recheck/,
     why: 'nodes do not change once they are published and are freed through RCU: a single look-up in an old node is as good as one that came earlier',
   },
+  {
+    file: /^design\/speculative\.ts$/,
+    function: /^findAndCopyVma$/,
+    operator: /recheck/,
+    why: 'it saves work: what follows is checked against the same count again before anything is installed, and no signal is raised from a copy',
+  },
+  {
+    file: /^design\/speculative\.ts$/,
+    function: /^walkBegin$/,
+    operator: /rcu/,
+    why: 'no step of the walk passes a quiescent state: in a kernel that is not preemptible all of a fault that does not sleep is a reader',
+  },
   { file: /^sync\/lock-stat\.ts$/, function: /./, why: 'statistics, off during checks' },
   {
     file: /./,

@@ -60,6 +60,13 @@ import * as sharedWriteFault from './shared-write-fault.ts'
 import * as sleeperVsGracePeriod from './sleeper-vs-grace-period.ts'
 import { smapsUnderMmapLockShowsNoHole, smapsUnderRcuShowsHoles } from './smaps-shows-no-hole.ts'
 import { smapsIrqOff, smapsUnderMmapLock, smapsUnderRcu } from './smaps-vs-munmap.ts'
+import { speculativeFaultOnFile } from './speculative-fault-on-file.ts'
+import { speculativeFaultVsFault } from './speculative-fault-vs-fault.ts'
+import { speculativeFaultVsFlush } from './speculative-fault-vs-flush.ts'
+import { speculativeFaultVsMprotect } from './speculative-fault-vs-mprotect.ts'
+import { speculativeFaultVsMunmap } from './speculative-fault-vs-munmap.ts'
+import { speculativeFaultVsRemap } from './speculative-fault-vs-remap.ts'
+import { speculativeFaultVsTableReclaim } from './speculative-fault-vs-table-reclaim.ts'
 import * as spinlockExclusion from './spinlock-exclusion.ts'
 import * as spinlockVsInterrupt from './spinlock-vs-interrupt.ts'
 import { splitVsLookup } from './split-vs-lookup.ts'
@@ -105,6 +112,13 @@ export const SCENARIOS: readonly Scenario[] = Object.freeze([
   ...Object.values(faultVsSplitOff),
   ...Object.values(firstFaultVsMunmap),
   ...Object.values(forkVsMunmap),
+  speculativeFaultVsMunmap,
+  speculativeFaultVsMprotect,
+  speculativeFaultVsRemap,
+  speculativeFaultVsFault,
+  speculativeFaultVsFlush,
+  speculativeFaultVsTableReclaim,
+  speculativeFaultOnFile,
   ...Object.values(placement),
   ...Object.values(unmapOfSharedPage),
   ...Object.values(fileFaultVsFileFault),

@@ -17,5 +17,8 @@ export const AXES = Object.freeze({
   freeing: Object.freeze(freeings.map(({ name }) => name)),
 })
 
+/** The designs about which a scenario that names none asks: forms of another are left out. */
+export const USUAL_DESIGNS: readonly string[] = Object.freeze(designs.filter(({ formOf }) => formOf === undefined).map(({ name }) => name))
+
 /** Names of each axis as a message calls it. */
 export const AXIS_NAMES = Object.freeze({ designs: 'design', archs: 'architecture', freeing: 'freeing policy' })

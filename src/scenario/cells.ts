@@ -1,5 +1,5 @@
 // The matrix: every scenario on every combination for which its question makes sense, and its broken variants.
-import { AXES, type Combination } from './axes.ts'
+import { AXES, type Combination, USUAL_DESIGNS } from './axes.ts'
 import { ScenarioError } from './errors.ts'
 import { type Expectation, expectationOf, type Scenario, type Variant } from './scenario.ts'
 
@@ -31,20 +31,23 @@ function both(own: readonly string[], wanted: readonly string[] | undefined): re
 /** The combinations on which `scenario` is checked by default. */
 export function combinationsOf(scenario: Scenario): readonly Combination[] {
   return (scenario.archs ?? AXES.archs).flatMap((arch) =>
-    (scenario.designs ?? AXES.designs).flatMap((design) =>
+    (scenario.designs ?? USUAL_DESIGNS).flatMap((design) =>
       (scenario.freeing ?? USUAL_FREEING).map((freeing) => ({ design, arch, freeing })),
     ),
   )
 }
 
-/** The cells of `scenarios`. Freeing policies that are asked for are used even where the scenario does not name them. */
+/**
+ * The cells of `scenarios`. Freeing policies that are asked for are used even where the scenario does not name them; forms of
+ * designs that are asked for, where the scenario names no designs.
+ */
 export function cellsOf(scenarios: readonly Scenario[], wanted: Wanted = {}): readonly Cell[] {
   return scenarios.flatMap((scenario) => {
     const asked = wanted.freeing
     const freeing = asked === undefined ? (scenario.freeing ?? USUAL_FREEING) : asked
     const only = typeof wanted.variants === 'string' ? wanted.variants : null
     const plain = both(scenario.archs ?? AXES.archs, wanted.archs).flatMap((arch) =>
-      both(scenario.designs ?? AXES.designs, wanted.designs).flatMap((design) =>
+      both(scenario.designs ?? (wanted.designs === undefined ? USUAL_DESIGNS : AXES.designs), wanted.designs).flatMap((design) =>
         freeing.map((name): Cell => {
           const combination = { design, arch, freeing: name }
           const known = (scenario.freeing ?? USUAL_FREEING).includes(name)

@@ -7,6 +7,8 @@ export const faultVsFault = scenario({
   question: 'May two faults on one page race to build its table and to install it?',
   asked: 'field: pte_offset_map_lock and its recheck, series of May 2023',
   cpus: 2,
+  // Speculative faults populate nothing: theirs is speculative-fault-vs-fault.
+  designs: ['mmap-lock', 'vma-lock'],
   setUp: (stage) => {
     const mm = stage.newMm()
     const page = stage.table(4)

@@ -58,15 +58,16 @@ describe('gracewalk', () => {
 
 describe('gracewalk run', () => {
   it('prints what was read, one comparison, and verdicts, in 120 columns and without colour', () => {
-    const { status, stdout } = gracewalk('run', STRACE, '--touch', 'first', '--design', 'all', '--arch', 'x86_64')
+    const { status, stdout } = gracewalk('run', STRACE, '--touch', 'first', '--arch', 'x86_64')
     expect(status).toBe(0)
     const lines = stdout.split('\n')
     expect(lines[0]).toMatch(/gcc\.strace: strace, 180 lines/)
     expect(stdout).toMatch(/--touch first, assumed/)
     expect(stdout).toMatch(/assumed\s+faults\/s|assumed +assumed/)
     expect(stdout).toMatch(/vma-lock against mmap-lock on x86_64: faults\/s \d/)
-    expect(lines.filter((line) => /^(mmap|vma)-lock, x86_64: verified/.test(line))).toHaveLength(2)
-    expect(stdout.trim().endsWith('all 2 combinations that ran are verified')).toBe(true)
+    expect(lines.filter((line) => /^(mmap-lock|vma-lock|speculative), x86_64: verified/.test(line))).toHaveLength(3)
+    expect(stdout.trim().endsWith('all 3 combinations that ran are verified')).toBe(true)
+    expect(stdout).toMatch(/^speculative, x86_64, in each run: single-threaded \d/m)
     expect(stdout).not.toContain('\u001b')
   })
 

@@ -9,4 +9,5 @@ export const SUBJECTS: Readonly<Record<string, () => Subject | Promise<Subject>>
   oracle: () => new OracleSubject(),
   'mmap-lock': () => new KernelSubject('mmap-lock'),
   'vma-lock': () => new KernelSubject('vma-lock'),
+  speculative: () => new KernelSubject('speculative'),
 }

@@ -1,7 +1,7 @@
 // The matrix as data: which cells there are, what is expected of each, and what a verdict means beside an expectation.
 import { describe, expect, it } from 'vitest'
 import type { ExploreReport } from '../../src/check/explore/index.ts'
-import { AXES } from '../../src/scenario/axes.ts'
+import { AXES, USUAL_DESIGNS } from '../../src/scenario/axes.ts'
 import { type Cell, cellName, cellsOf, combinationsOf } from '../../src/scenario/cells.ts'
 import { cellOf, nameOf, resultOf } from '../../src/scenario/check.ts'
 import { ScenarioError } from '../../src/scenario/errors.ts'
@@ -16,9 +16,18 @@ const combinations = (cells: readonly Cell[]): string[] => cells.map((cell) => c
 
 describe('cellsOf', () => {
   it('are all designs and architectures with the usual freeing, where nothing is said', () => {
-    expect(cellsOf([base])).toHaveLength(AXES.designs.length * AXES.archs.length)
+    expect(cellsOf([base])).toHaveLength(USUAL_DESIGNS.length * AXES.archs.length)
     expect(new Set(cellsOf([base]).map(({ combination }) => combination.freeing))).toEqual(new Set(['rcu-batch']))
-    expect(combinationsOf({ ...base, freeing: ['ipi', 'immediate'] })).toHaveLength(2 * AXES.designs.length * AXES.archs.length)
+    expect(combinationsOf({ ...base, freeing: ['ipi', 'immediate'] })).toHaveLength(2 * USUAL_DESIGNS.length * AXES.archs.length)
+  })
+
+  it('leave forms of a design out, unless they are asked for or named', () => {
+    const designsIn = (cells: readonly Cell[]): string[] => [...new Set(cells.map(({ combination }) => combination.design))]
+    expect(USUAL_DESIGNS).toContain('speculative')
+    expect(USUAL_DESIGNS).not.toContain('speculative-irq')
+    expect(designsIn(cellsOf([base]))).toEqual(USUAL_DESIGNS)
+    expect(designsIn(cellsOf([base], { designs: ['speculative-irq'] }))).toEqual(['speculative-irq'])
+    expect(designsIn(cellsOf([{ ...base, designs: ['speculative-irq'] }]))).toEqual(['speculative-irq'])
   })
 
   it('are what both the scenario and the user want', () => {
@@ -66,7 +75,7 @@ describe('cellOf', () => {
 
   it('refuses a variant that there is not, and a value that no axis has', () => {
     expect(() => cellOf(narrow, {}, 'brokn')).toThrow(new ScenarioError('scenario a has no variant brokn'))
-    expect(() => cellOf(narrow, { design: 'vma-lok' })).toThrow(/there is no design 'vma-lok'; there are mmap-lock, vma-lock/)
+    expect(() => cellOf(narrow, { design: 'vma-lok' })).toThrow(/there is no design 'vma-lok'; there are mmap-lock, vma-lock, speculative/)
     expect(() => cellOf(narrow, { freeing: 'never' })).toThrow(/there is no freeing policy 'never'/)
   })
 })
@@ -102,7 +111,10 @@ describe('scenario', () => {
     ['has 0 CPUs', { cpus: 0 }],
     ['has 1.5 CPUs', { cpus: 1.5 }],
     ['setUp must be a function', { setUp: 3 }],
-    ["there is no design 'vma-lok'; there are mmap-lock, vma-lock", { designs: ['vma-lok'] }],
+    [
+      "there is no design 'vma-lok'; there are mmap-lock, vma-lock, speculative, speculative-irq, speculative-file",
+      { designs: ['vma-lok'] },
+    ],
     ["there is no architecture 'x86'", { archs: ['x86'] }],
     ["there is no freeing policy 'rcu'", { freeing: ['rcu'] }],
     ['archs is empty', { archs: [] }],

@@ -54,7 +54,11 @@ describe('check', () => {
   it.each([
     ['spinlok', {}, "there is no scenario 'spinlok'"],
     ['spinlock-exclusion:none', {}, 'scenario spinlock-exclusion has no variant none'],
-    ['spinlock-exclusion', { design: 'vma-lok' }, "there is no design 'vma-lok'; there are mmap-lock, vma-lock"],
+    [
+      'spinlock-exclusion',
+      { design: 'vma-lok' },
+      "there is no design 'vma-lok'; there are mmap-lock, vma-lock, speculative, speculative-irq, speculative-file",
+    ],
     ['spinlock-exclusion', { arch: 'x86' }, "there is no architecture 'x86'"],
   ])('refuses %s on %j', async (name, options, message) => {
     const failure = check(name, options)

@@ -189,6 +189,18 @@ describe('a replay', () => {
     expect((await replayed(s.program())).counters.majorFaults).toBe(0)
   })
 
+  it('reports what a design counts', async () => {
+    const s = new Script()
+    const a = s.task()
+    const b = s.task()
+    s.mmap(a, 0, 0x1000, 64)
+    for (let page = 0; page < 64; page++) s.write(page % 2 === 0 ? a : b, 0, 0x1000 + page)
+    const { counters } = await replayed(s.program(), { design: 'speculative' })
+    expect(counters.faults).toBeGreaterThan(0)
+    expect((counters.design['single-threaded'] ?? 0) + (counters.design.attempts ?? 0)).toBe(counters.faults)
+    expect((await replayed(s.program(), { design: 'vma-lock' })).counters.design).toEqual({})
+  })
+
   it('stops when it is told to, with what it has', async () => {
     const s = new Script()
     const t = s.task()

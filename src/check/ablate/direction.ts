@@ -118,7 +118,7 @@ const WORK = new Set(['setPte', 'rcuAssignPointer', 'store', 'addNewAnonRmap', '
 const UNDO = new Set([
   ...['putPage', 'tableFree', 'kmemCacheFree', 'spinLockSlow', 'waitForGrant', 'handOver', 'futexWake', 'mmDrop', 'vmaRefcountPut'],
   ...['rcuReadUnlock', 'pteUnmap', 'tlbCatchUp', 'tlbAddRange', 'ipiAndWait', 'irqRestore', 'driveGracePeriod', 'waitOnPageLocked'],
-  ...['relax', 'futexWait'],
+  ...['relax', 'futexWait', 'refuse'],
 ])
 
 /** What a branch does: the work itself, or what is done when something has changed. */

@@ -181,8 +181,23 @@ export const ACROSS: readonly {
     also: [
       { file: 'design/mmap-lock.ts', function: 'releaseFault', call: 'mmapReadUnlock', remove: nothing },
       { file: 'design/vma-lock.ts', function: 'releaseFault', call: 'mmapReadUnlock', remove: nothing },
+      { file: 'design/speculative.ts', function: 'releaseFault', call: 'mmapReadUnlock', remove: nothing },
     ],
     reason: 'a fault that has to come back drops mmap_lock through the design',
+  },
+  {
+    file: 'design/speculative.ts',
+    function: 'walkBegin',
+    acquire: 'irqSave',
+    also: [{ file: 'design/speculative.ts', function: 'walkEnd', call: 'irqRestore', remove: nothing }],
+    reason: 'what walkBegin began is ended by walkEnd and by nothing else',
+  },
+  {
+    file: 'design/speculative.ts',
+    function: 'walkBegin',
+    acquire: 'rcuReadLock',
+    also: [{ file: 'design/speculative.ts', function: 'walkEnd', call: 'rcuReadUnlock', remove: nothing }],
+    reason: 'what walkBegin began is ended by walkEnd and by nothing else',
   },
   {
     file: 'proc/smaps.ts',

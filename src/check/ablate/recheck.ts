@@ -19,6 +19,7 @@ export const PLAIN: Readonly<Record<string, boolean>> = Object.freeze({
   'design/vma-lock.ts#vmaStartRead: owner !== mm': false,
   'design/vma-lock.ts#lockVmaUnderRcu: vpn >= load(vma + Vma.start)': true,
   'design/vma-lock.ts#lockVmaUnderRcu: vpn < load(vma + Vma.end)': true,
+  'design/speculative.ts#mapLockSpeculatively: readSeqcountRetry(mm + Mm.mmLockSeq, seq) !== 0': false,
   'vma/anon-vma.ts#anonVmaPrepare: load(vma + Vma.anonVma) === 0': true,
   'pagetable/table-alloc.ts#pteFragmentFromFreshPage: load(mm + Mm.pteFragment) === 0': true,
   'pagetable/move-page-tables.ts#movePtes: newPtl !== oldPtl': true,

@@ -8,6 +8,12 @@ export interface Design {
   /** The name on the command line. */
   readonly name: string
 
+  /** The design that this one is a variation of: scenarios that name no designs leave it out. */
+  readonly formOf?: string
+
+  /** What the design counts, in words: the meanings of the first words of each CPU's `statDesign`. */
+  readonly counters?: readonly string[]
+
   /**
    * Handles a page fault. The CPU is in the kernel and holds nothing; may sleep. Finds the VMA, checks access
    * (`checkAccess`), calls `handleMmFault` under whatever protects it, and falls back as it likes.

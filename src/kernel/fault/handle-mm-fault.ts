@@ -25,6 +25,14 @@ export function handleMmFault(mm: number, vma: number, vpn: number, flags: numbe
   }
   const pte = ptepGet(ptep)
   pteUnmap(ptep)
+  return handlePteFault(mm, vma, vpn, pmd, pte, flags)
+}
+
+/**
+ * handle_pte_fault: the fault, once the tables are there. `pte` is the entry as it was a moment ago, below PMD slot `pmd`; what
+ * is installed goes through `design.pteMapLock`. Contract otherwise as `handleMmFault`.
+ */
+export function handlePteFault(mm: number, vma: number, vpn: number, pmd: number, pte: number, flags: number): number {
   if (pteNone(pte)) return vmaIsAnonymous(vma) ? doAnonymousPage(mm, vma, vpn, pmd, flags) : doFileFault(mm, vma, vpn, pmd, flags)
   if (!ptePresent(pte)) return 0
   if ((flags & FaultFlag.write) !== 0) return doWpPage(mm, vma, vpn, pmd, pte, flags)

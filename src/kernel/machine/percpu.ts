@@ -12,6 +12,9 @@ export const TLB_ENTRY_WORDS = 4
 export const LOCK_CLASSES = 6
 /** Runs of present pages that the smaps walker keeps. */
 export const SMAPS_RANGES = 8
+/** Words of a CPU's area that its locking design has for a fault under way, and for what it counts. */
+export const DESIGN_WORDS = 12
+export const DESIGN_COUNTERS = 20
 /** Pages that an mmu_gather holds before it needs a batch. */
 export const MMU_GATHER_INLINE = 8
 
@@ -68,6 +71,7 @@ export const Cpu = struct({
   vmgFile: 1,
   vmgAnonVma: 1,
   vmgSource: 1, // the VMA that the range is, or is copied from; 0 for a new one
+  design: DESIGN_WORDS, // the locking design's own
   // the last read of smaps (see `proc/smaps.ts`)
   smapsPresent: 1,
   smapsDirty: 1,
@@ -87,6 +91,7 @@ export const Cpu = struct({
   statMajorFaults: 1,
   statFaultRetries: 1,
   statFaultFallbacks: 1,
+  statDesign: DESIGN_COUNTERS, // see `Design.counters`
   statShootdowns: 1,
   statIpisSent: 1,
   statIpisReceived: 1,

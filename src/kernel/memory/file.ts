@@ -1,7 +1,7 @@
 // struct file: one opening of an inode. VMAs of different openings never merge, although they map the same pages.
-import { load, store } from '../machine/instructions.ts'
+import { load, smpStoreRelease, store } from '../machine/instructions.ts'
 import { struct } from '../machine/struct.ts'
-import { refcountDecAndTest, refcountInc } from '../sync/refcount.ts'
+import { refcountDecAndTest, refcountInc, refcountIncNotZero } from '../sync/refcount.ts'
 import { Inode, ihold, inodeCreate } from './inode.ts'
 import { removeFromCache } from './page-cache.ts'
 import { putPage } from './rmap.ts'
@@ -15,8 +15,9 @@ export function fileOpen(inode: number): number {
   const file = kmemCacheAlloc(Cache.file)
   if (file === 0) return 0
   ihold(inode)
-  store(file + File.refcount, 1)
   store(file + File.inode, inode)
+  // From here on whoever found this memory when it was another file may get a reference.
+  smpStoreRelease(file + File.refcount, 1)
   return file
 }
 
@@ -37,6 +38,14 @@ export function fileInode(file: number): number {
 /** get_file. */
 export function getFile(file: number): void {
   refcountInc(file + File.refcount)
+}
+
+/**
+ * get_file_rcu: a reference to a file that may be on its way out, or be another by now, in an RCU section: memory of files is
+ * type-safe. Returns 1, or 0 if it has gone.
+ */
+export function getFileNotZero(file: number): number {
+  return refcountIncNotZero(file + File.refcount)
 }
 
 /** fput. */

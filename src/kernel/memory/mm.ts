@@ -17,7 +17,7 @@ export const Mm = struct({
   pgd: 1,
   pageTableLock: 1,
   mmapLock: Rwsem.size,
-  mmLockSeq: 1, // vma-lock: a VMA whose lockSeq equals this is write-locked
+  mmLockSeq: 1, // the design's count of writers: odd while mmap_lock is held for writing
   writerWait: 1, // futex word of the one writer that waits for a VMA's readers
   users: 1, // mm_users: whoever runs it or reads it
   count: 1, // mm_count: keeps the structure itself

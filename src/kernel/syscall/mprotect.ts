@@ -1,7 +1,7 @@
 // mprotect: VMA by VMA from the left, keeping what was done when it has to stop.
 import { pteFlags } from '../fault/anonymous.ts'
 import { Errno } from '../machine/errno.ts'
-import { load, store } from '../machine/instructions.ts'
+import { load, writeOnce } from '../machine/instructions.ts'
 import { changeProtection } from '../pagetable/change-protection.ts'
 import { tlbFinishMmu, tlbGatherMmu } from '../pagetable/mmu-gather.ts'
 import { findVma } from '../vma/find-vma.ts'
@@ -28,7 +28,7 @@ function protectedFlags(vma: number, prot: number): number {
 function mprotectFixup(mm: number, vma: number, start: number, end: number, flags: number): number {
   const target = vmaModifyFlags(mm, vma, start, end, flags)
   if (target < 0) return target
-  store(target + Vma.flags, flags)
+  writeOnce(target + Vma.flags, flags)
   const exclusiveMayWrite = (flags & (Vm.write | Vm.shared)) === Vm.write ? 1 : 0
   changeProtection(mm, start, end, pteFlags(flags), exclusiveMayWrite)
   return target

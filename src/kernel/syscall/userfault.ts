@@ -2,7 +2,7 @@
 // zero-filled, and the program installs it (UFFDIO_COPY). Private anonymous memory only.
 import { writableFlags } from '../fault/anonymous.ts'
 import { Errno } from '../machine/errno.ts'
-import { load, store, thisCpu } from '../machine/instructions.ts'
+import { load, thisCpu, writeOnce } from '../machine/instructions.ts'
 import { Cpu } from '../machine/percpu.ts'
 import { addMmCounter, Rss } from '../memory/mm.ts'
 import { pageToPfn } from '../memory/page.ts'
@@ -51,7 +51,7 @@ function setUserfault(mm: number, start: number, end: number, on: number): numbe
     if (flags !== old) {
       const target = vmaModifyFlags(mm, vma, at, stop, flags)
       if (target < 0) return target
-      store(target + Vma.flags, flags)
+      writeOnce(target + Vma.flags, flags)
     }
     at = stop
   }

@@ -1,7 +1,7 @@
 // anon_vma: what connects anonymous pages with the VMAs that may map them. A VMA has one to which its new pages belong,
 // and a chain of that one and those of its ancestors; two VMAs merge only if theirs agree. The interval tree in which
 // Linux finds the VMAs of an anon_vma is not here: nothing walks it.
-import { load, rcuAssignPointer, readOnce, store } from '../machine/instructions.ts'
+import { load, rcuAssignPointer, readOnce, store, writeOnce } from '../machine/instructions.ts'
 import { struct } from '../machine/struct.ts'
 import { Mm } from '../memory/mm.ts'
 import { Cache, kmemCacheAlloc, kmemCacheFree } from '../memory/slab.ts'
@@ -132,7 +132,7 @@ export function anonVmaClone(target: number, source: number, takeOver: number): 
     last = avc
   }
   if (takeOver === 0) return 0
-  store(target + Vma.anonVma, load(source + Vma.anonVma))
+  writeOnce(target + Vma.anonVma, load(source + Vma.anonVma))
   countActive(load(target + Vma.anonVma), 1)
   return 0
 }
@@ -183,7 +183,7 @@ export function anonVmaFork(child: number, parent: number): number {
 /** unlink_anon_vmas: the VMA leaves all of its anon_vmas; the last to leave one frees it. */
 export function unlinkAnonVmas(vma: number): void {
   countActive(load(vma + Vma.anonVma), -1)
-  store(vma + Vma.anonVma, 0)
+  writeOnce(vma + Vma.anonVma, 0)
   let avc = load(vma + Vma.anonVmaChain)
   store(vma + Vma.anonVmaChain, 0)
   while (avc !== 0) {

@@ -4,7 +4,7 @@
 import { isRunStart } from '../arch/windows.ts'
 import { design } from '../design/design.ts'
 import { Errno } from '../machine/errno.ts'
-import { load, store, thisCpu } from '../machine/instructions.ts'
+import { load, store, thisCpu, writeOnce } from '../machine/instructions.ts'
 import { Cpu } from '../machine/percpu.ts'
 import { putFile } from '../memory/file.ts'
 import { Mm } from '../memory/mm.ts'
@@ -87,8 +87,8 @@ function stretch(mm: number, vma: number, start: number, end: number): number {
   // Only the new part is stored; a VMA never grows on both sides at once.
   const error = start < from ? mtStoreRange(mm + Mm.tree, low, high - 1, vma) : mtStoreRange(mm + Mm.tree, from, high - 1, vma)
   if (error !== 0) return error
-  if (start < from) store(vma + Vma.pgoff, (load(vma + Vma.pgoff) - (from - start)) | 0)
-  store(vma + Vma.start, low)
+  if (start < from) writeOnce(vma + Vma.pgoff, (load(vma + Vma.pgoff) - (from - start)) | 0)
+  writeOnce(vma + Vma.start, low)
   store(vma + Vma.end, high)
   return 0
 }
@@ -157,8 +157,8 @@ export function vmaMergeExistingRange(middle: number): number {
   }
   if (whole) dropSwallowed(mm, middle)
   else if (left) {
-    store(middle + Vma.pgoff, (load(middle + Vma.pgoff) + end - load(middle + Vma.start)) | 0)
-    store(middle + Vma.start, end)
+    writeOnce(middle + Vma.pgoff, (load(middle + Vma.pgoff) + end - load(middle + Vma.start)) | 0)
+    writeOnce(middle + Vma.start, end)
   } else store(middle + Vma.end, start)
   return target
 }

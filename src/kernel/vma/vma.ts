@@ -8,7 +8,8 @@ import { RcuHead } from '../sync/rcu.ts'
 
 /**
  * `start`, `end`, `flags`, `pgoff`, `file`: stable under mmap_lock (read or write) or the VMA's own lock; written with
- * mmap_lock held for writing after `design.vmaStartWrite`. `anonVma`, once set, stays until the VMA is unlinked.
+ * mmap_lock held for writing after `design.vmaStartWrite`. Once the VMA is in the tree, `start`, `flags`, `pgoff` and `anonVma` are
+ * written with `writeOnce`: a design may read them under RCU and validate. `anonVma`, once set, stays until the VMA is unlinked.
  * `refcnt`, `lockSeq`: the locking design's. `next`: a list of detached VMAs.
  */
 export const Vma = struct({

@@ -1,5 +1,6 @@
 // The kernel's own counters, summed over the CPUs, and what one replay added to them.
 
+import { design } from '../../kernel/design/design.ts'
 import { Global } from '../../kernel/machine/globals.ts'
 import { load, perCpu } from '../../kernel/machine/instructions.ts'
 import { Cpu } from '../../kernel/machine/percpu.ts'
@@ -25,6 +26,8 @@ export interface Counters {
   rcuCallbacks: number
   gracePeriods: number
   locks: Record<keyof typeof LockClass, LockWaits>
+  /** What the design counts itself, by its names (see `Design.counters`). */
+  design: Record<string, number>
 }
 
 const FIELDS = Object.freeze({
@@ -53,7 +56,8 @@ export function readCounters(): Counters {
   const locks = Object.fromEntries(
     Object.entries(LockClass).map(([name, at]) => [name, { count: sum(Cpu.statLockWaits + at), time: sum(Cpu.statLockWaitTime + at) }]),
   ) as Counters['locks']
-  return { ...numbers, locks }
+  const own = Object.fromEntries((design.counters ?? []).map((name, i) => [name, sum(Cpu.statDesign + i)]))
+  return { ...numbers, locks, design: own }
 }
 
 /** What was counted between two readings. */
@@ -70,7 +74,7 @@ export function addCounters(a: Counters, b: Counters): Counters {
 export function noCounters(): Counters {
   const numbers = Object.fromEntries(Object.keys(FIELDS).map((name) => [name, 0])) as Record<keyof typeof FIELDS, number>
   const locks = Object.fromEntries(Object.keys(LockClass).map((name) => [name, { count: 0, time: 0 }])) as Counters['locks']
-  return { ...numbers, locks }
+  return { ...numbers, locks, design: {} }
 }
 
 function combine(a: Counters, b: Counters, factor: number): Counters {
@@ -80,5 +84,6 @@ function combine(a: Counters, b: Counters, factor: number): Counters {
     out.locks[name].count = a.locks[name].count + factor * b.locks[name].count
     out.locks[name].time = a.locks[name].time + factor * b.locks[name].time
   }
+  for (const name of Object.keys({ ...a.design, ...b.design })) out.design[name] = (a.design[name] ?? 0) + factor * (b.design[name] ?? 0)
   return out
 }

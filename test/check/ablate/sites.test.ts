@@ -170,7 +170,7 @@ describe('a named site', () => {
 
   it('a lock that is dropped in another file goes there too', () => {
     const site = find('design/mmap-lock.ts', 'faultUnderMmapLock', 'lock', 'mmapReadLock(mm)')
-    expect(Object.keys(ablate(files, site)).sort()).toEqual(['design/mmap-lock.ts', 'design/vma-lock.ts'])
+    expect(Object.keys(ablate(files, site)).sort()).toEqual(['design/mmap-lock.ts', 'design/speculative.ts', 'design/vma-lock.ts'])
   })
 
   it('irq-off and the lock are two sites', () => {
