@@ -176,8 +176,9 @@ async function ablateSite(site: AblationSite, through: readonly Tried[], work: W
   for (const round of work.firstOnly === true ? (['first'] as const) : (['first', 'last'] as const)) {
     for (const [variant, found] of searches.entries()) {
       const cells = inOrder(site, through, work.files, work.record).filter(({ cell }) => !found.proved.has(cell))
-      const left = work.options.siteTime - (performance.now() - started)
-      const asked = cells.map((one, place) => ({ ...one, options: howTo(one, place, round, work.options.time) }))
+      // The first round is not broken off for want of time, unless something goes round for ever: what it says is said of all cells.
+      const left = work.options.siteTime * (round === 'first' ? FIRST_ROUND : 1) - (performance.now() - started)
+      const asked = cells.map((one) => ({ ...one, options: howTo(one, round, work.options.time) }))
       const { refused, tried } = await tryChanged(ablate(work.files, site, variant), asked, left, work)
       if (refused) return end('not ablatable')
       for (const { cell, trial } of tried) {
@@ -194,19 +195,19 @@ async function ablateSite(site: AblationSite, through: readonly Tried[], work: W
   return end(fewest('bounded') === through.length ? 'survived up to k preemptions' : 'out of time')
 }
 
+/** How many times a site's time its first round may take. */
+const FIRST_ROUND = 4
+
 /** Cells on which a changed kernel was searched up to the first bound, and to the end. */
 interface Searches {
   readonly bounded: Set<Cell>
   readonly proved: Set<Cell>
 }
 
-/** Cells in the order of asking that are searched to the end at once, because they are about the site. */
-const CLOSE = 6
-
-/** How a cell is searched: in the first round to the end only where that is quick or promising. */
-function howTo({ small }: Tried, place: number, round: 'first' | 'last', milliseconds: number): SentOptions {
-  const toTheEnd = round === 'last' || small || place < CLOSE
-  return { mode: toTheEnd ? 'check' : 'bounded', preemptions: FIRST_BOUND, milliseconds, except: BOOKKEEPING }
+/** How a cell is searched: in the first round to the end only where that is quick. */
+function howTo({ small }: Tried, round: 'first' | 'last', milliseconds: number): SentOptions {
+  const mode = round === 'last' ? 'states' : small ? 'check' : 'bounded'
+  return { mode, preemptions: FIRST_BOUND, milliseconds, except: BOOKKEEPING }
 }
 
 interface Outcome {

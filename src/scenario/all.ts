@@ -8,6 +8,7 @@ import { copyOnWriteBothSides } from './copy-on-write-both-sides.ts'
 import * as copyOnWriteTwice from './copy-on-write-twice.ts'
 import * as copyOnWriteVsLettingGo from './copy-on-write-vs-letting-go.ts'
 import { copyOnWriteVsMunmap } from './copy-on-write-vs-munmap.ts'
+import * as copyOnWriteVsOtherChanges from './copy-on-write-vs-other-changes.ts'
 import * as copyOnWriteVsReader from './copy-on-write-vs-reader.ts'
 import * as dirtyPageOfAFile from './dirty-page-of-a-file.ts'
 import * as dontneedVsDontneed from './dontneed-vs-dontneed.ts'
@@ -107,6 +108,7 @@ export const SCENARIOS: readonly Scenario[] = Object.freeze([
   ...Object.values(copyOnWriteVsReader),
   ...Object.values(dontneedVsDontneed),
   ...Object.values(tableReclaim),
+  ...Object.values(copyOnWriteVsOtherChanges),
   ...Object.values(switchMmVsMunmap),
   ...Object.values(faultVsReuseByOtherMm),
   ...Object.values(faultVsSplitOff),

@@ -1,7 +1,7 @@
 // MADV_DONTNEED over the whole span of a PTE table gives the table back while faults go on in the same VMA: they hold the VMA
 // or mmap_lock for reading, and so does it. May a table go from under a fault?
 import { SmapsWalk } from '../kernel/proc/smaps.ts'
-import { type Calls, READ_ONLY, READ_WRITE } from './calls.ts'
+import type { Calls } from './calls.ts'
 import { scenario, type Variant } from './scenario.ts'
 import type { Stage } from './stage.ts'
 
@@ -84,7 +84,7 @@ export const tableReclaimVsCopyOnWrite = scenario({
   expect: 'safe',
 })
 
-/** CPU 0 writes a page of its own that has become read-only by way of mprotect; CPU 1 gives the table back. */
+/** CPU 0 writes a page that it no longer shares, its child having exited; CPU 1 gives the table back. */
 export const tableReclaimVsReuse = scenario({
   name: 'table-reclaim-vs-reuse',
   question: 'May an empty page table be given back beside a write that makes its own page writable again?',
@@ -92,9 +92,12 @@ export const tableReclaimVsReuse = scenario({
   cpus: 2,
   designs: ['vma-lock'],
   setUp: (stage) => {
-    const { page, giveBack, mprotect, write } = spanOf(stage)
-    stage.now(0, mprotect(page, stage.tablePages, READ_ONLY))
-    stage.now(0, mprotect(page, stage.tablePages, READ_WRITE))
+    const { page, giveBack, fork, write } = spanOf(stage)
+    const child = stage.now(0, fork())
+    stage.now(
+      0,
+      stage.call('exit', () => stage.kernel.sysExit(child)),
+    )
     return { calls: [[write(page, 7)], [giveBack]] }
   },
   expect: 'safe',

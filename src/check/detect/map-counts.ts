@@ -1,8 +1,10 @@
-// Map counts: how many entries a page says that map it, against the entries that there are; and pages that are freed while
-// entries, as they say, still map them ("bad page").
+// Map counts: how many entries a page says that map it, against the entries that there are; pages that are freed while entries, as
+// they say, still map them ("bad page"); and anonymous pages that two entries map and one of them lets be written to, so that
+// nothing would be copied on write.
 import { Op } from '../../compile/stepped/ops.ts'
 import { Kind } from '../../kernel/machine/annotations.ts'
 import { PAGE_STRUCT_SHIFT, Page, PageFlag } from '../../kernel/memory/page.ts'
+import { PAGE_MAPPING_ANON } from '../../kernel/memory/rmap.ts'
 import { Pte, ptePfn, ptePresent } from '../../kernel/pagetable/entries.ts'
 import { sizesOf, walkTables } from './address-space.ts'
 import type { Calls } from './calls.ts'
@@ -20,6 +22,7 @@ const NO_DATA = PageFlag.table | PageFlag.slab | PageFlag.reserved
 export function detectMapCounts(scene: Scene, calls: Calls, spaces: () => readonly number[]): Detector {
   const { words, pages, nrFrames } = scene
   const entries = new Int32Array(nrFrames)
+  const writable = new Int32Array(nrFrames)
   const frameShift = nrFrames === 0 ? 0 : sizesOf(words).pageShift - 2
   const report = (message: string, pfn: number, agent: number): void =>
     scene.report({ detector: 'map-counts', bookkeeping: false, message, agent, objects: [structPage(pfn)], related: [] })
@@ -47,13 +50,16 @@ export function detectMapCounts(scene: Scene, calls: Calls, spaces: () => readon
     finish: (blocked) => {
       if (blocked !== 0 || nrFrames === 0) return
       entries.fill(0)
+      writable.fill(0)
       for (const mm of live()) {
         walkTables(
           words,
           mm,
           () => {},
           (_page, pte) => {
-            if (ptePresent(pte) && (pte & Pte.special) === 0) entries[ptePfn(pte)] = (entries[ptePfn(pte)] as number) + 1
+            if (!ptePresent(pte) || (pte & Pte.special) !== 0) return
+            entries[ptePfn(pte)] = (entries[ptePfn(pte)] as number) + 1
+            if ((pte & Pte.write) !== 0) writable[ptePfn(pte)] = (writable[ptePfn(pte)] as number) + 1
           },
         )
       }
@@ -64,6 +70,8 @@ export function detectMapCounts(scene: Scene, calls: Calls, spaces: () => readon
         const counted = field(pfn, Page.mapcount) - UNMAPPED
         if (counted !== found)
           report(`map count of frame ${pfn} (struct page ${hex(structPage(pfn))}) is ${counted}, ${found} entries map it`, pfn, -1)
+        else if (found > 1 && writable[pfn] !== 0 && (field(pfn, Page.mapping) & PAGE_MAPPING_ANON) !== 0)
+          report(`anonymous frame ${pfn} is mapped ${found} times, and writable: a write would not be copied`, pfn, -1)
         else if (refs < found) report(`reference count of frame ${pfn} is ${refs}, ${found} entries map it`, pfn, -1)
       }
     },
