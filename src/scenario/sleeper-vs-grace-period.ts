@@ -89,6 +89,14 @@ export const srcuWaiterVsGracePeriod = scenario({
     }
   },
   expect: 'safe',
+  variants: [
+    {
+      name: 'waits-in-the-kernel',
+      wrong: 'who waits for SRCU readers is in no quiescent state, so that a reader that waits for one waits for ever',
+      edits: [{ file: 'sync/srcu.ts', from: '    setContext(Mode.kernel)\n    relax()', to: '    relax()' }],
+      unsafe: /^livelock: all that can go on take turns/,
+    },
+  ],
 })
 
 /** Both CPUs wait for a grace period, which needs the other. */

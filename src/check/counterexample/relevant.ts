@@ -48,11 +48,15 @@ export function relevantEvents(recording: Recording, names: Names, all = false):
   return { shown: [...keep].filter((index) => index < end || (events[index] as RecordedEvent).op !== 0).sort((a, b) => a - b), moment }
 }
 
-/** The steps of the last turn of a CPU that goes round for ever: those that it repeats. */
+/** The steps of the last turn of whoever goes round for ever: those that it repeats. */
 function lastRound({ events, failure }: Recording): number[] {
   if (!/^livelock\b/.test(failure)) return []
-  const tail = events.findLast(({ kind }) => kind === 'step')
-  const steps = events.filter(({ kind, agent }) => kind === 'step' && agent === tail?.agent)
+  const steps = events.filter(({ kind }) => kind === 'step')
+  const agents = / take turns /.test(failure) ? [...new Set(steps.map(({ agent }) => agent))] : [steps.at(-1)?.agent]
+  return agents.flatMap((one) => lastRoundOf(steps.filter(({ agent }) => agent === one)))
+}
+
+function lastRoundOf(steps: readonly RecordedEvent[]): number[] {
   const from = (back: number): RecordedEvent => steps[steps.length - back] as RecordedEvent
   const same = (x: RecordedEvent, y: RecordedEvent): boolean => x.site === y.site && x.op === y.op && x.a === y.a
   let length = 1

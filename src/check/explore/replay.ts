@@ -5,6 +5,7 @@ import type { Path } from './path.ts'
 import { livelockText } from './states-path.ts'
 import { beginSegments, stepSegments, watchSegments } from './states-segments.ts'
 import { createSharing } from './states-sharing.ts'
+import { neverEnds, turnsText } from './states-turns.ts'
 import { watchRuns } from './watched-run.ts'
 
 /** Thrown when a path asks for an agent that cannot run: the program is not the one that it was recorded from. */
@@ -18,6 +19,22 @@ export function replay(model: Model, path: Path, onStep?: (agent: number, step: 
   model.merging?.(true)
   const run = watchRuns(model, steps + 1)
   const round = watchRound(model)
+  const livelock = follow(model, run, path, (agent, step, done) => (done ? round.stepped(agent) : onStep?.(agent, step)))
+    ? round.livelock() || round.turns()
+    : ''
+  if (livelock !== '') return livelock
+  // Looking for a way out has led away.
+  if (round.wandered()) follow(model, run, path)
+  return run.finish(blockedAgents(model)) || racesAlong(model, path)
+}
+
+/** Runs an execution along `path`; `around` is called before and after each step. Returns whether nothing is wrong by its end. */
+function follow(
+  model: Model,
+  run: ReturnType<typeof watchRuns>,
+  path: Path,
+  around?: (agent: number, step: number, done: boolean) => void,
+): boolean {
   run.begin()
   let step = 0
   for (let i = 0; i < path.length; i += 2) {
@@ -26,21 +43,22 @@ export function replay(model: Model, path: Path, onStep?: (agent: number, step: 
       if (agent >= model.agents || model.status(agent) !== Status.ready) {
         throw new PathMismatch(`step ${step} of the path wants agent ${agent}, which cannot run: the program has changed`)
       }
-      onStep?.(agent, step)
-      step++
+      around?.(agent, step, false)
       run.step(agent)
-      round.stepped(agent)
+      around?.(agent, step, true)
+      step++
     }
   }
-  const livelock = model.failure() === '' ? round.livelock() : ''
-  return livelock || run.finish(blockedAgents(model)) || racesAlong(model, path)
+  return model.failure() === ''
 }
 
 /** Steps that an agent takes alone after which it is taken to go round, though no state came again. */
 const ALONE = 4000
 
 /** Looks whether the agent that runs comes back to a state at which it alone could go on. */
-function watchRound(model: Model): { stepped(agent: number): void; livelock(): string } {
+function watchRound(model: Model): { stepped(agent: number): void; livelock(): string; turns(): string; wandered(): boolean } {
+  const path = new Set<string>()
+  let met = false
   const states = new Map<string, number>()
   const digest = new Int32Array(2)
   let last = -1
@@ -51,6 +69,13 @@ function watchRound(model: Model): { stepped(agent: number): void; livelock(): s
       let ready = 0
       for (let other = 0; other < model.agents; other++) if (model.status(other) === Status.ready) ready |= 1 << other
       again = false
+      met = false
+      if (ready !== 0 && model.digest !== undefined) {
+        digest.fill(0)
+        model.digest(digest)
+        met = path.has(digestKey(digest))
+        path.add(digestKey(digest))
+      }
       if (ready !== 1 << agent) {
         states.clear()
         alone = 0
@@ -60,14 +85,22 @@ function watchRound(model: Model): { stepped(agent: number): void; livelock(): s
       last = agent
       alone++
       if (model.digest === undefined) return
-      digest.fill(0)
-      model.digest(digest)
-      const key = `${digest[0]},${digest[1]}`
+      const key = digestKey(digest)
       again = states.has(key)
       states.set(key, alone)
     },
     livelock: () => (again || alone > ALONE ? livelockText(model, last, again) : ''),
+    wandered: () => met,
+    turns: () => {
+      if (!met) return ''
+      const text = turnsText(model)
+      return neverEnds(model) ? text : ''
+    },
   }
+}
+
+function digestKey(digest: Int32Array): string {
+  return `${digest[0]},${digest[1]}`
 }
 
 /** Data races that only a search with merged states looks for. */

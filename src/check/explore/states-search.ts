@@ -34,6 +34,7 @@ import { beginSegments, digestSegments, judgeStep, type Segments, stepSegments, 
 import { isUnshared, type Sharing, touchAll, touchAnnounced } from './states-sharing.ts'
 import { enterState, FULL, Merge, NEW, type StateTable } from './states-table.ts'
 import type { Rules, StateTally } from './states-tally.ts'
+import { isOnPath, neverEnds, turnsText } from './states-turns.ts'
 
 export type { Rules, StateTally } from './states-tally.ts'
 
@@ -74,6 +75,9 @@ export interface StateSearch {
   readonly tally: StateTally
   /** Whether the bound left something out. */
   cut: boolean
+  /** States met again on a path from which an end was looked for, and what is said if there is none. */
+  readonly escaped: Set<number>
+  turns: string
   /** A violation has ended the search. */
   ended: boolean
   /** Why the search must stop, or ''. */
@@ -118,6 +122,8 @@ export function createSearch(
     digest: new Int32Array(2),
     tally: { executions: 0, states: 0, transitions: 0, replayed: 0, stuck: 0, maxDepth: 0, restarts: 0, ran: 0, done: 0 },
     cut: false,
+    escaped: new Set(),
+    turns: '',
     ended: false,
     stopped: '',
   }
@@ -254,7 +260,22 @@ function arrive(search: StateSearch): boolean {
   }
   todo[d] = choices
   search.branches[d] = choices
+  if (choices === 0 && old !== NEW && bound < 0 && goesInTurns(search)) return violate(search, search.turns)
   return choices !== 0
+}
+
+/** Most states from which a search tries whether there is a way to an end. */
+const TRIES = 2000
+
+/** Whether the path has come back to a state of its own from which there is no way to an end. If it looks, the run is over. */
+function goesInTurns(search: StateSearch): boolean {
+  const { digest, escaped, model } = search
+  if (!isOnPath(search.states, search.depth, digest)) return false
+  const key = (digest[0] as number) * 2 ** 21 + ((digest[1] as number) & 0x1fffff)
+  if (escaped.has(key) || escaped.size >= TRIES) return false
+  escaped.add(key)
+  search.turns = turnsText(model)
+  return neverEnds(model)
 }
 
 /** For how many nodes, this one included, only the agent that ran last can go on. */
