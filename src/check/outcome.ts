@@ -42,6 +42,8 @@ const OPERANDS: Readonly<Record<number, number>> = Object.freeze({
   [Op.sendIpi]: 1,
   [Op.blockOnIo]: 1,
   [Op.cmpxchg]: 3,
+  [Op.readEntryWhole]: 1,
+  [Op.orEntryWhole]: 3,
   [Op.relax]: 0,
   [Op.irqSave]: 0,
   [Op.irqRestore]: 0,

@@ -3,7 +3,7 @@
 import { Row } from '../compile/stepped/announce.ts'
 import { Op } from '../compile/stepped/ops.ts'
 import { type Execution, Frame, rowOf } from './execution.ts'
-import { onWord, resultOf, storesWord, wordAfter } from './word-operation.ts'
+import { entryAt, entryResult, onEntry, onWord, resultOf, storesEntry, storesWord, wordAfter } from './word-operation.ts'
 
 /** Counts a change of a shared word by `frame`. */
 function changed(execution: Execution, frame: number): void {
@@ -33,6 +33,11 @@ export function perform(execution: Execution, frame: number): number {
     const old = words[a] as number
     if (storesWord(op, old, b)) write(execution, frame, a, wordAfter(op, old, b, rows[row + Row.c] as number))
     return resultOf(op, old, words[a] as number)
+  }
+  if (onEntry(op)) {
+    const old = entryAt((p) => words[p] as number, a)
+    if (storesEntry(op, old, b)) write(execution, frame, a, (words[a] as number) | (rows[row + Row.c] as number))
+    return entryResult(op, old, b)
   }
   switch (op) {
     case Op.relax:

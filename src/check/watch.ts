@@ -14,7 +14,8 @@ export interface Watch {
   interruptReturns(cpu: number): void
   /**
    * `agent` has performed the step `op` at `site`; the code behind it has not run yet. For an operation on one word that is
-   * `a`, and `before` and `after` are its values; else both are 0. A `futexWait` that sleeps is told when it falls asleep,
+   * `a`, and `before` and `after` are its values; for one on an entry (see `onEntry`) they are what both words have together;
+   * else both are 0. A `futexWait` that sleeps is told when it falls asleep,
    * and as operation `RESUME` once it goes on.
    */
   step(agent: number, op: number, a: number, b: number, c: number, before: number, after: number, site: number): void

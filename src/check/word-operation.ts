@@ -21,6 +21,26 @@ export function onWord(op: number): boolean {
   }
 }
 
+/** Whether `op` is what the hardware does to the two words of an entry in one go: the one that is its first operand and the next. */
+export function onEntry(op: number): boolean {
+  return op === Op.readEntryWhole || op === Op.orEntryWhole
+}
+
+/** The bits of both words of the entry at `p`, as such an operation sees them. */
+export function entryAt(valueAt: (p: number) => number, p: number): number {
+  return valueAt(p) | valueAt(p + 1)
+}
+
+/** Whether `op`, an operation on an entry, stores to its first word, when the entry is `old`. */
+export function storesEntry(op: number, old: number, b: number): boolean {
+  return op === Op.orEntryWhole && old === b
+}
+
+/** What it returns. */
+export function entryResult(op: number, old: number, b: number): number {
+  return op === Op.readEntryWhole ? old : old === b ? 1 : 0
+}
+
 /** Whether `op` stores to its word, which holds `old`: a read does not, nor does a compare-and-exchange that fails. */
 export function storesWord(op: number, old: number, b: number): boolean {
   if (op === Op.cmpxchg) return old === b

@@ -28,11 +28,11 @@ export function wholeNumber(raw: RawOptions, name: string, usual: number, least:
 }
 
 /** Names out of `known`, with commas; `all` and nothing are all of them. Throws `UsageError`. */
-export function names(raw: RawOptions, name: string, known: readonly string[]): readonly string[] {
+export function names(raw: RawOptions, name: string, known: readonly string[], usual = known): readonly string[] {
   const given = text(raw, name)
-  if (given === undefined || given === 'all') return known
+  if (given === undefined || given === 'all') return usual
   const wanted = given.split(',').map((part) => part.trim())
-  if (wanted.includes('all')) return known
+  if (wanted.includes('all')) return usual
   for (const part of wanted) {
     if (!known.includes(part)) throw new UsageError(`unknown ${name} '${part}'${suggestion(part, [...known, 'all'])}`)
   }

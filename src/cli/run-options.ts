@@ -1,6 +1,7 @@
 // The options of `gracewalk run`, read from what the user typed.
 import { architectures } from '../kernel/arch/architectures.ts'
 import { designs } from '../kernel/design/designs.ts'
+import { soundArchitectures } from '../machine/shape.ts'
 import { USUAL_DESIGNS } from '../scenario/axes.ts'
 import { parseTouchPolicy, type TouchPolicy } from '../workload/program/touches.ts'
 import type { PageMap } from '../workload/replay/addresses.ts'
@@ -39,6 +40,7 @@ export function runOptions(raw: RawOptions): RunOptions {
       raw,
       'arch',
       architectures.map(({ name }) => name),
+      soundArchitectures.map(({ name }) => name),
     ),
     pageMap: one(raw, 'pageMap', ['scale', 'round'], 'scale'),
     touch: touchPolicy(raw),

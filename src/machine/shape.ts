@@ -37,6 +37,9 @@ export interface MachineOptions {
 const SMALL_FRAMES = 256
 const SMALL_STACK = 31
 
+/** The architectures as they are, without drafts. */
+export const soundArchitectures: readonly Arch[] = architectures.filter(({ draft }) => !draft)
+
 /** Something that the caller said about a machine does not fit. */
 export class MachineOptionError extends Error {
   override readonly name = 'MachineOptionError'

@@ -28,7 +28,9 @@ import * as fileFaultVsMunmap from './file-fault-vs-munmap.ts'
 import * as firstFaultVsMunmap from './first-fault-vs-munmap.ts'
 import * as forkVsMunmap from './fork-vs-munmap.ts'
 import * as gatherWithoutBatch from './gather-without-batch.ts'
+import { highpteUnmapOrder } from './highpte-unmap-order.ts'
 import * as ipi from './ipi-in-every-path.ts'
+import { kernelMapping } from './kernel-mapping.ts'
 import * as lastFragment from './last-fragment.ts'
 import * as madviseFree from './madvise-free.ts'
 import * as mapleGaps from './maple-gaps.ts'
@@ -41,6 +43,10 @@ import { mremapVsFault } from './mremap-vs-fault.ts'
 import { munmapVsMunmap } from './munmap-vs-munmap.ts'
 import { outsideCpuVsGracePeriod } from './outside-cpu-vs-grace-period.ts'
 import { outsideCpuVsShootDown } from './outside-cpu-vs-shoot-down.ts'
+import * as paeInstall from './pae-install.ts'
+import { paeIrqsOffUntilUnmap } from './pae-irqs-off-until-unmap.ts'
+import * as paePmdBesideReuse from './pae-pmd-beside-reuse.ts'
+import * as paePteBesideRefault from './pae-pte-beside-refault.ts'
 import * as pinVsFork from './pin-vs-fork.ts'
 import * as pinVsLettingGo from './pin-vs-letting-go.ts'
 import * as placement from './placement.ts'
@@ -121,7 +127,13 @@ export const SCENARIOS: readonly Scenario[] = Object.freeze([
   speculativeFaultVsFlush,
   speculativeFaultVsTableReclaim,
   speculativeFaultOnFile,
+  ...Object.values(paePteBesideRefault),
+  paeIrqsOffUntilUnmap,
+  kernelMapping,
+  highpteUnmapOrder,
   ...Object.values(placement),
+  ...Object.values(paeInstall),
+  ...Object.values(paePmdBesideReuse),
   ...Object.values(unmapOfSharedPage),
   ...Object.values(fileFaultVsFileFault),
   ...Object.values(fileFaultVsMunmap),

@@ -24,13 +24,16 @@ export interface Wanted {
 /** The policy of Linux, used where a question does not depend on it. */
 const USUAL_FREEING = ['rcu-batch']
 
+/** Where a question that says nothing of architectures is checked by default: the others differ only in how entries are read. */
+const USUAL_ARCHS = ['x86_64', 'powerpc64-hash-64k']
+
 function both(own: readonly string[], wanted: readonly string[] | undefined): readonly string[] {
   return wanted === undefined ? own : own.filter((name) => wanted.includes(name))
 }
 
 /** The combinations on which `scenario` is checked by default. */
 export function combinationsOf(scenario: Scenario): readonly Combination[] {
-  return (scenario.archs ?? AXES.archs).flatMap((arch) =>
+  return (scenario.archs ?? USUAL_ARCHS).flatMap((arch) =>
     (scenario.designs ?? USUAL_DESIGNS).flatMap((design) =>
       (scenario.freeing ?? USUAL_FREEING).map((freeing) => ({ design, arch, freeing })),
     ),
@@ -38,15 +41,15 @@ export function combinationsOf(scenario: Scenario): readonly Combination[] {
 }
 
 /**
- * The cells of `scenarios`. Freeing policies that are asked for are used even where the scenario does not name them; forms of
- * designs that are asked for, where the scenario names no designs.
+ * The cells of `scenarios`. Freeing policies that are asked for are used even where the scenario does not name them; so are forms of
+ * designs and further architectures that are asked for, where it names none.
  */
 export function cellsOf(scenarios: readonly Scenario[], wanted: Wanted = {}): readonly Cell[] {
   return scenarios.flatMap((scenario) => {
     const asked = wanted.freeing
     const freeing = asked === undefined ? (scenario.freeing ?? USUAL_FREEING) : asked
     const only = typeof wanted.variants === 'string' ? wanted.variants : null
-    const plain = both(scenario.archs ?? AXES.archs, wanted.archs).flatMap((arch) =>
+    const plain = both(scenario.archs ?? wanted.archs ?? USUAL_ARCHS, wanted.archs).flatMap((arch) =>
       both(scenario.designs ?? (wanted.designs === undefined ? USUAL_DESIGNS : AXES.designs), wanted.designs).flatMap((design) =>
         freeing.map((name): Cell => {
           const combination = { design, arch, freeing: name }

@@ -2,7 +2,7 @@
 // What each execution ends with belongs here too: results, tear-down, leaks.
 
 import { createRecorder, type Recorder } from '../check/counterexample/index.ts'
-import { type CallDescription, createDetectors, type Detectors } from '../check/detect/index.ts'
+import { type CallDescription, createDetectors, type Detectors, entryPairs } from '../check/detect/index.ts'
 import { kernelModel, type Model } from '../check/explore/index.ts'
 import { type Machine, openTree, type Tree } from '../check/index.ts'
 import type { Watch } from '../check/watch.ts'
@@ -37,6 +37,9 @@ export interface RehearseOptions {
 /** Names of no call: what takes no part in what calls promise. */
 const NOTHING: CallDescription = Object.freeze({ name: '', mm: 0, start: 0, pages: 0 })
 
+/** The function of entries.ts whose callers hold the lock, or compare what they got again once they do: torn values do no harm. */
+const COMPARED = 'getHalves'
+
 /** Sets up `cell`. One rehearsal of a tree is live at a time. */
 export async function rehearse(cell: Cell, { tree: given, except = [], orderings = false }: RehearseOptions = {}): Promise<Rehearsal> {
   const { scenario, combination, variant } = cell
@@ -56,6 +59,9 @@ export async function rehearse(cell: Cell, { tree: given, except = [], orderings
         () => (stage?.spaces ?? []).filter((mm) => !ended.includes(mm)),
         () => children,
       ),
+      pairs: entryPairs(machine.words),
+      // An entry is none while its low half is 0, whatever the other half says.
+      harmless: (low, site) => low === 0 || tree.sites[site]?.function === COMPARED,
       except,
       orderings,
     })

@@ -8,10 +8,10 @@ import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
 import { openTree, randomScheduler, run, runAlone, type Steps, type Tree } from '../../src/check/index.ts'
 import { buildStepped } from '../../src/compile/build.ts'
-import { architectures } from '../../src/kernel/arch/architectures.ts'
 import { designs } from '../../src/kernel/design/designs.ts'
 import { Access } from '../../src/kernel/pagetable/tlb.ts'
 import { Vm } from '../../src/kernel/vma/vma.ts'
+import { soundArchitectures } from '../../src/machine/shape.ts'
 import { tearDown, wholeMachine } from './whole-machine.ts'
 
 const RW = Vm.read | Vm.write | Vm.mayRead | Vm.mayWrite
@@ -70,7 +70,7 @@ async function faultBesideMunmap(
 
 describe('fault beside munmap', async () => {
   const tree = await openTree()
-  for (const { name: arch } of architectures) {
+  for (const { name: arch } of soundArchitectures) {
     it.each(designs.map(({ name }) => name))(`${arch}, %s`, async (design) => {
       const { failure, interrupts } = await faultBesideMunmap(tree, arch, design, 150)
       expect(failure).toBe('')

@@ -2,7 +2,6 @@
 // kernel, and more briefly on small machines under every way to free page tables. Every case says what may be seen; none may hang, and nothing is left after exit and a grace period.
 import { describe, expect, test } from 'vitest'
 import { openTree, randomScheduler, run, runAlone, type Scheduler, type Steps } from '../../src/check/index.ts'
-import { architectures } from '../../src/kernel/arch/architectures.ts'
 import { designs } from '../../src/kernel/design/designs.ts'
 import { pageToVirt } from '../../src/kernel/memory/page.ts'
 import { freeings } from '../../src/kernel/pagetable/freeing.ts'
@@ -11,6 +10,7 @@ import { Advice } from '../../src/kernel/syscall/madvise.ts'
 import { Placement } from '../../src/kernel/syscall/mmap.ts'
 import { Remap } from '../../src/kernel/syscall/mremap.ts'
 import { Vm } from '../../src/kernel/vma/vma.ts'
+import { soundArchitectures } from '../../src/machine/shape.ts'
 import { type Kernel, tearDown, type WholeMachine, wholeMachine } from '../check/whole-machine.ts'
 
 const SEEDS = 60
@@ -503,7 +503,7 @@ const tree = await openTree()
 const SOUND = freeings.map(({ name }) => name).filter((name) => name !== 'pte-free-defer-one-head')
 /** Policies under which tables outlive an RCU section. */
 const THROUGH_RCU = SOUND.filter((name) => name === 'rcu-batch' || name.startsWith('pte-free-defer'))
-const combinations = designs.flatMap((design) => architectures.map((arch) => [design.name, arch.name] as const))
+const combinations = designs.flatMap((design) => soundArchitectures.map((arch) => [design.name, arch.name] as const))
 
 /** Runs `schedules` schedules of one case on `whole`, whose address space has its eight pages at page `at`. */
 function tryOut(whole: WholeMachine, at: number, { setUp, tasks, judge }: Case, schedules: number): void {

@@ -2,7 +2,6 @@
 // lock while they wait; a mapping may go meanwhile.
 import { describe, expect, test } from 'vitest'
 import { openTree, randomScheduler, run, runAlone, type Steps } from '../../src/check/index.ts'
-import { architectures } from '../../src/kernel/arch/architectures.ts'
 import { designs } from '../../src/kernel/design/designs.ts'
 import { load } from '../../src/kernel/machine/instructions.ts'
 import { Inode } from '../../src/kernel/memory/inode.ts'
@@ -10,6 +9,7 @@ import { fileStamp } from '../../src/kernel/memory/page-cache.ts'
 import { Access } from '../../src/kernel/pagetable/tlb.ts'
 import { Placement } from '../../src/kernel/syscall/mmap.ts'
 import { Vm } from '../../src/kernel/vma/vma.ts'
+import { soundArchitectures } from '../../src/machine/shape.ts'
 import { tearDown, wholeMachine } from '../check/whole-machine.ts'
 
 const SEEDS = 80
@@ -22,7 +22,7 @@ const SIGBUS = -4
 const SEGV_MAPERR = -1
 
 const tree = await openTree()
-const combinations = designs.flatMap((design) => architectures.map((arch) => [design.name, arch.name] as const))
+const combinations = designs.flatMap((design) => soundArchitectures.map((arch) => [design.name, arch.name] as const))
 
 describe.each(combinations)('%s on %s', (design, arch) => {
   test('one page of a disk file, shared, private and unmapped at once', async () => {

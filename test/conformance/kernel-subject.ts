@@ -25,7 +25,7 @@ import { findVma } from '../../src/kernel/vma/find-vma.ts'
 import { Vm, Vma } from '../../src/kernel/vma/vma.ts'
 import { attach, boot, machineBytes } from '../../src/machine/boot.ts'
 import type { MachineHandle } from '../../src/machine/machine.ts'
-import { archByName, designByName, type MachineOptions, machineShape } from '../../src/machine/shape.ts'
+import { archByName, designByName, type MachineOptions, machineShape, userWindows } from '../../src/machine/shape.ts'
 import { type Answer, FILES, NULL, OBJECTS, type Operation, REGION, type RegionLine, type Subject } from '../linux/operation.ts'
 import { type Executor, type ExecutorFactory, fillPage, nativeExecutor } from './executor.ts'
 
@@ -63,9 +63,13 @@ export class KernelSubject implements Subject {
     this.#factory = factory
     this.#design = designByName(design)
     const small = options.geometry === 'small'
-    this.#pageBytes = 2 ** geometryOf(archByName(arch), small ? 1 : 0).pageShift
-    this.#base = small ? SMALL_BASE * this.#pageBytes : (base / LIST_PAGE) * this.#pageBytes
-    const windows = small ? [0] : arch === 'x86_64' ? [0, 255] : [0, 15]
+    const { pageShift, userAddressBits } = geometryOf(archByName(arch), small ? 1 : 0)
+    this.#pageBytes = 2 ** pageShift
+    // Where addresses have 32 bits, a quarter of the way up.
+    const at = Math.min((base / LIST_PAGE) * this.#pageBytes, 2 ** (userAddressBits - 2))
+    this.#base = small ? SMALL_BASE * this.#pageBytes : at
+    const high = userWindows(archByName(arch)) - 1
+    const windows = small || high === 0 ? [0] : [0, Math.min(high, 255)]
     const shape = machineShape({ arch, design, cpus: 1, memory: 1024 * this.#pageBytes, windows, poison: true, ...options })
     this.name = [design, 'on', arch, ...Object.values(options)].join(' ')
     this.machine = { buffer: new SharedArrayBuffer(machineBytes(shape)), shape }

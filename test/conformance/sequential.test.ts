@@ -3,9 +3,9 @@
 // with every address and length changed alike.
 import { fileURLToPath } from 'node:url'
 import { describe, expect, test } from 'vitest'
-import { architectures } from '../../src/kernel/arch/architectures.ts'
 import { designs } from '../../src/kernel/design/designs.ts'
 import { freeings } from '../../src/kernel/pagetable/freeing.ts'
+import { soundArchitectures } from '../../src/machine/shape.ts'
 import { canonical, firstDifference } from '../linux/answer.ts'
 import { CASES } from '../linux/cases.ts'
 import { OracleSubject } from '../linux/oracle_subject.ts'
@@ -18,7 +18,7 @@ const recording = readRecording(fileURLToPath(new URL('../linux/recorded.txt.gz'
 /** All but the default, which the tests above have, and the draft that queues one head twice. */
 const SOUND = freeings.map(({ name }) => name).filter((name) => name !== 'rcu-batch' && name !== 'pte-free-defer-one-head')
 const stepped = await steppedExecutor()
-const combinations = designs.flatMap((design) => architectures.map((arch) => [design.name, arch.name] as const))
+const combinations = designs.flatMap((design) => soundArchitectures.map((arch) => [design.name, arch.name] as const))
 
 function compare(subject: KernelSubject, list: Parameters<KernelSubject['run']>[0], answers: ReturnType<KernelSubject['run']>): void {
   const left = canonical(answers)

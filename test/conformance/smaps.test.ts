@@ -3,7 +3,6 @@
 import { describe, expect, test } from 'vitest'
 import { openTree, randomScheduler, run, runAlone, type Scheduler, type Steps } from '../../src/check/index.ts'
 import { Op } from '../../src/compile/stepped/ops.ts'
-import { architectures } from '../../src/kernel/arch/architectures.ts'
 import * as native from '../../src/kernel/kernel.ts'
 import { load, thisCpu } from '../../src/kernel/machine/instructions.ts'
 import { Cpu, SMAPS_RANGES } from '../../src/kernel/machine/percpu.ts'
@@ -14,6 +13,7 @@ import { Advice } from '../../src/kernel/syscall/madvise.ts'
 import { Placement } from '../../src/kernel/syscall/mmap.ts'
 import { Vm } from '../../src/kernel/vma/vma.ts'
 import { attachCpu, bootMachine } from '../../src/machine/machine.ts'
+import { soundArchitectures } from '../../src/machine/shape.ts'
 import { createOracle, type Oracle } from '../../src/oracle/oracle.ts'
 import { wholeMachine } from '../check/whole-machine.ts'
 
@@ -22,7 +22,7 @@ const PRIVATE_FIXED = 0x32
 const FIRST = 100
 const PAGES = 64
 const LIST_PAGE = 4096
-const archs = architectures.map(({ name }) => name)
+const archs = soundArchitectures.map(({ name }) => name)
 
 /** Runs of pages that hold something, as the oracle sees them. */
 function runs(oracle: Oracle, start: number, end: number): [number, number][] {
@@ -119,7 +119,7 @@ const UNSAFE: Readonly<Record<keyof typeof SmapsWalk, (arch: string) => readonly
   mmapLock: () => [],
   rcu: () => ['immediate', 'ipi', 'ipi-all'],
   // Where invalidations are broadcast nobody's flush waits for a CPU that has interrupts off.
-  irqOff: (arch) => (arch === 'x86_64' ? ['immediate'] : ['immediate', 'ipi']),
+  irqOff: (arch) => (arch.startsWith('x86') ? ['immediate'] : ['immediate', 'ipi']),
 }
 
 /** Whether a walk beside a munmap read a table that had been freed, in any of the schedules. */

@@ -28,6 +28,7 @@ export const LEFT_OUT: Readonly<Record<string, readonly [Operator, string]>> = O
   tlbCatchUp: ['flush', 'what others asked this TLB to forget is not forgotten'],
   shootDown: ['flush', 'the CPU is not told to flush'],
   tlbRemoveTableSyncOne: ['ipi', 'nobody who walks with interrupts off is waited for'],
+  pmdpGetLocklessSync: ['ipi', 'nobody who reads an entry of two halves is waited for'],
   beforeTablesAreFreed: ['ipi', 'nobody who walks with interrupts off is waited for'],
   ipiAndWait: ['ipi', 'no IPI is sent and none is waited for'],
   waitForGrant: ['wait', 'goes on without having been granted the lock'],

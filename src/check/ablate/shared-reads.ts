@@ -6,7 +6,7 @@ import { INSTRUCTIONS_MODULE } from '../../compile/module.ts'
 import { bare } from '../../compile/source.ts'
 import { type Call, type FunctionText, type KernelText, textOf } from './kernel-text.ts'
 
-const MARKED_READS = new Set(['readOnce', 'smpLoadAcquire', 'rcuDereference'])
+const MARKED_READS = new Set(['readOnce', 'smpLoadAcquire', 'rcuDereference', 'readEntryWhole'])
 const ATOMICS = new Set(['cmpxchg', 'xchg', 'atomicAdd', 'atomicOr', 'atomicAnd'])
 /** What gives 0 when the thing is gone. */
 const MAPS = new Set([
@@ -21,8 +21,14 @@ const ACQUIRES = new Set([
 
 /** Short functions over plain words, which a reader may use. */
 const PLAIN_READERS = new Set(['pageAnon', 'pfnToPage', 'virtToPage'])
-/** Readers outside the rooms that are searched. */
-const MACHINE_READERS = new Map<string, Look>([['machine/entry.ts#readContext', 'read']])
+/** Readers outside the rooms that are searched, and those of entries of two halves, which look more than once. */
+const KNOWN_READERS = new Map<string, Look>([
+  ['machine/entry.ts#readContext', 'read'],
+  ['pagetable/entries.ts#getHalves', 'read'],
+  ['pagetable/entries.ts#getHalvesLockless', 'read'],
+  ['pagetable/levels.ts#upperGetIrqOff', 'read'],
+  ['pagetable/pte-offset-map.ts#pmdpGetIrqOff', 'read'],
+])
 /** Functions of numbers outside the rooms that are searched. */
 const MACHINE_ARITHMETIC = ['machine/entry.ts#contextMode']
 
@@ -54,7 +60,7 @@ export interface Readers {
 
 /** Finds the functions that read under a name (`ptepGet`, `mteDeadNode`) and those that touch no memory at all. */
 export function readers(kernel: KernelText): Readers {
-  const looks = new Map(MACHINE_READERS)
+  const looks = new Map(KNOWN_READERS)
   const arithmetic = new Set(MACHINE_ARITHMETIC)
   const keyOf = (fn: FunctionText): string => `${fn.module.source.path}#${fn.name}`
   for (const fn of kernel.functions) if (fn.calls.length === 0) arithmetic.add(keyOf(fn))

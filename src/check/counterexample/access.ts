@@ -35,6 +35,10 @@ export function describeAccess(event: RecordedEvent, names: Names): string {
     case Op.atomicOr:
     case Op.atomicAnd:
       return change(`= ${value(after)} (was ${value(before)})`)
+    case Op.readEntryWhole:
+      return `${word()} in one go -> ${hex(after)}`
+    case Op.orEntryWhole:
+      return before === after ? `${word()} stays ${hex(after)}` : change(`= ${hex(after)} (was ${hex(before)}) in one go`)
     case Op.relax:
       return 'spins'
     case Op.futexWait:
@@ -69,11 +73,19 @@ export function describeAccess(event: RecordedEvent, names: Names): string {
       return event.rcu > 0 ? `rcu_read_unlock (depth ${event.rcu})` : 'rcu_read_unlock'
     case Op.rcuQueued:
       return `call_rcu(${names.object(a, index)})`
+    case Op.kmapLocal:
+      return `maps ${names.object(a, index)}`
+    case Op.kunmapLocal:
+      return `unmaps ${names.object(a, index)}`
     case Op.mightSleep:
       return 'may sleep'
     default:
       return event.name
   }
+}
+
+function hex(value: number): string {
+  return `0x${(value >>> 0).toString(16)}`
 }
 
 /** The lock at a word: a semaphore's first word stands for all of it. */

@@ -72,8 +72,8 @@ export function createAtlas(recording: Recording, layouts: Layouts): Atlas {
     const length = entriesOf(arch, level) * ENTRY_WORDS
     if (from >= 0 || below[level] === undefined || pfnOf(table) < 0) return
     for (let slot = table; slot < table + length; slot += ENTRY_WORDS) {
-      if (upper.upperIsTable(word(slot)) && pfnOf(upper.upperTable(word(slot))) >= 0)
-        learn(upper.upperTable(word(slot)), from, below[level] as number)
+      const entry = word(slot) | word(slot + 1)
+      if (upper.upperIsTable(entry) && pfnOf(upper.upperTable(entry)) >= 0) learn(upper.upperTable(entry), from, below[level] as number)
     }
   }
   const levelAt = (table: number, index: number): number => {
@@ -126,10 +126,14 @@ export function createAtlas(recording: Recording, layouts: Layouts): Atlas {
       const pgd = word(mm + pgdOffset(layouts))
       if (pgd !== POISON && pfnOf(pgd) >= 0) learn(pgd, -1, PGD)
     }
-    // A link shows the level of the table that it names.
+    // A link shows the level of the table that it names. Of one of two halves, the high one is there first.
+    const highs = new Map<number, number>()
     for (const event of events) {
-      if (event.kind !== 'step' || event.after === event.before || !upper.upperIsTable(event.after)) continue
-      const target = upper.upperTable(event.after)
+      const isHigh = arch.ENTRY_READ !== 0 && (event.a & 1) !== 0
+      if (isHigh && event.kind === 'step' && event.after !== event.before) highs.set(event.a - 1, event.after)
+      const entry = arch.ENTRY_READ === 0 ? event.after : event.after | (highs.get(event.a) ?? word(event.a + 1))
+      if (event.kind !== 'step' || event.after === event.before || isHigh || !upper.upperIsTable(entry)) continue
+      const target = upper.upperTable(entry)
       const pfn = pfnOf(event.a)
       if (pfn < 0 || pfnOf(target) < 0) continue
       const slot = at(event.a, event.index)

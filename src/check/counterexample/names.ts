@@ -113,6 +113,7 @@ export function createNames(recording: Recording, layouts: Layouts, labels: Labe
       if (target !== '') return target
       if (v >= 4096) return v === POISON ? 'poison' : hex(v)
     }
+    if (thing.kind.endsWith(' table') && layouts.arch.ENTRY_READ !== 0 && v !== POISON) return half(layouts, p, v)
     if (thing.kind === 'pte table') return pte(layouts, v)
     if (thing.kind.endsWith(' table')) return upperEntry(layouts, v, (table) => object(table, index))
     const path = thing.kind === '' || thing.kind === 'frame' ? '' : fieldOf(layouts, atlas, thing as Thing, p, index)
@@ -173,6 +174,12 @@ function lockCount(v: number): string {
   const marks = [...((v & BIT30) !== 0 ? ['writer'] : []), ...((v & BIT29) !== 0 ? ['waiters'] : [])]
   const low = v & ~(BIT30 | BIT29)
   return [...marks, ...(low !== 0 || marks.length === 0 ? [String(low)] : [])].join('+')
+}
+
+/** A half of an entry: the high one, or the low one with what it says of the page or table. */
+function half({ upper }: Layouts, p: number, v: number): string {
+  if ((p & 1) !== 0 || v === 0) return hex(v)
+  return `${hex(v)}${(v & upper.Pte.present) !== 0 ? ' (present)' : ''}`
 }
 
 function pte({ upper }: Layouts, v: number): string {

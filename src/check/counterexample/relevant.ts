@@ -5,7 +5,7 @@ import { Op } from '../../compile/stepped/ops.ts'
 import { POISON } from '../../kernel/memory/page-alloc.ts'
 import { PFN_SHIFT } from '../../kernel/pagetable/entries.ts'
 import { RESUME } from '../explore/kernel-state.ts'
-import { onWord } from '../word-operation.ts'
+import { onEntry, onWord } from '../word-operation.ts'
 import type { Names } from './names.ts'
 import type { RecordedEvent, Recording } from './recording.ts'
 
@@ -130,7 +130,7 @@ function touches(names: Names, event: RecordedEvent, ranges: readonly Range[]): 
       if (covers(event, start)) return true
     } else if (event.op === Op.futexWait || event.op === Op.futexWake) {
       if (event.a >= start && event.a < end) return true
-    } else if (onWord(event.op) || event.op === Op.load || event.op === Op.store) {
+    } else if (onWord(event.op) || onEntry(event.op) || event.op === Op.load || event.op === Op.store) {
       if (event.a >= start && event.a < end) return true
       // The word that points to it.
       if (
@@ -199,7 +199,12 @@ function communications({ events, machine }: Recording, names: Names, end: numbe
   for (let i = 0; i < end; i++) {
     const event = events[i] as RecordedEvent
     const word = event.op === Op.sendIpi ? ipiWord(machine, event.a) : event.a
-    if (event.kind !== 'step' || (!onWord(event.op) && event.op !== Op.sendIpi) || locks.has(word) || isHousekeeping(names, event, word))
+    if (
+      event.kind !== 'step' ||
+      (!onWord(event.op) && !onEntry(event.op) && event.op !== Op.sendIpi) ||
+      locks.has(word) ||
+      isHousekeeping(names, event, word)
+    )
       continue
     const seen = latest.get(word) ?? { write: null, reads: new Map<number, RecordedEvent>() }
     latest.set(word, seen)

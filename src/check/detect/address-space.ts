@@ -62,6 +62,11 @@ function shifts({ levelBits }: Geometry): number[] {
   })
 }
 
+/** The entry in the slot at `p`: both halves, of which the high one is 0 where entries are one word. */
+function entryOf(words: Int32Array, p: number): number {
+  return (words[p] as number) | (words[p + 1] as number)
+}
+
 /** Calls `visit` for each present table (its level, 0 for a PTE table, and first word) and each entry that is not none. */
 export function walkTables(
   words: Int32Array,
@@ -75,7 +80,7 @@ export function walkTables(
     visitTable(level, table)
     const entries = 1 << (levelBits[level] as number)
     for (let i = 0; i < entries; i++) {
-      const entry = words[table + i * ENTRY_WORDS] as number
+      const entry = entryOf(words, table + i * ENTRY_WORDS)
       if (entry === 0) continue
       const at = base + i * 2 ** (shift[level] as number)
       if (level === 0) visitEntry(at, entry)
@@ -98,9 +103,9 @@ export function pteOf(words: Int32Array, mm: number, vpn: number): number {
   let table = words[mm + Mm.pgd] as number
   for (let level = levelBits.length - 1; level > 0; level--) {
     const index = Math.floor(page / 2 ** (shift[level] as number)) % (1 << (levelBits[level] as number))
-    const entry = words[table + index * ENTRY_WORDS] as number
+    const entry = entryOf(words, table + index * ENTRY_WORDS)
     if (!upperIsTable(entry)) return 0
     table = upperTable(entry)
   }
-  return words[table + (page % (1 << (levelBits[0] as number))) * ENTRY_WORDS] as number
+  return entryOf(words, table + (page % (1 << (levelBits[0] as number))) * ENTRY_WORDS)
 }

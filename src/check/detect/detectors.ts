@@ -6,16 +6,18 @@
 //   detectors.snapshot()
 //   explore(kernelModel({ machine, calls: tasks, watch: detectors }))
 import { ROW_SHIFT } from '../../compile/stepped/announce.ts'
-import { FIRST_NOTE } from '../../compile/stepped/ops.ts'
+import { FIRST_NOTE, Op } from '../../compile/stepped/ops.ts'
 import type { Machine } from '../execution.ts'
 import type { Explains, Violation } from '../violation.ts'
 import type { Watch } from '../watch.ts'
+import { onEntry } from '../word-operation.ts'
 import { detectAtomicContext } from './atomic-context.ts'
 import { detectImbalance } from './balance.ts'
 import { type CallDescription, createCalls } from './calls.ts'
 import { countersOf, detectCounters } from './counters.ts'
 import { detectDeadlock } from './deadlock.ts'
 import { detectHoles } from './holes.ts'
+import { detectKmapOrder } from './kmap-order.ts'
 import { detectLeaks } from './leaks.ts'
 import { detectNonlinearizable, type Sequential } from './linearizable.ts'
 import { detectLockOrder } from './lock-order.ts'
@@ -40,6 +42,8 @@ export interface DetectorOptions {
   readonly spaces?: () => readonly number[]
   /** Values of two words that are read and stored as one. */
   readonly pairs?: readonly Pair[] | ((p: number) => Pair | null)
+  /** Reads of pairs that may be torn, by the low half that they found and the place where they end. Default: none. */
+  readonly harmless?: (low: number, site: number) => boolean
   /** Compares results with a sequential model. */
   readonly sequential?: Sequential
   /** Judges races also by the orderings that instructions ask for; not for explorations that merge states. Default false. */
@@ -73,7 +77,16 @@ export interface Detectors extends Watch, Explains {
 
 /** Makes the detectors of `machine` and has them listen. */
 export function createDetectors(machine: Machine, options: DetectorOptions = {}): Detectors {
-  const { calls: described, spaces, pairs, sequential, orderings = false, lockOrder: known = [], except = [] } = options
+  const {
+    calls: described,
+    spaces,
+    pairs,
+    harmless = () => false,
+    sequential,
+    orderings = false,
+    lockOrder: known = [],
+    except = [],
+  } = options
   const scene = createScene(machine)
   const { report } = scene
   scene.report = (violation) => {
@@ -89,11 +102,12 @@ export function createDetectors(machine: Machine, options: DetectorOptions = {})
     typeof pairs === 'function' ? pairs : (p: number): Pair | null => pairs?.find(({ low, high }) => p === low || p === high) ?? null
   // What others ask comes first. Heads before objects: a freeing is judged by what is queued.
   const parts: Detector[] = [sections, objects, calls, detectUseAfterFree(scene, objects, sections), detectRcuHeads(scene, objects)]
+  // What follows from a torn value is told after it.
+  if (pairs !== undefined) parts.push(detectTorn(scene, pairOf, harmless))
   parts.push(detectAtomicContext(scene, sections), detectImbalance(scene, sections), lockOrder, deadlocks, leaks)
-  parts.push(detectPlainRaces(scene, objects, sections))
+  parts.push(detectPlainRaces(scene, objects, sections), detectKmapOrder(scene))
   if (orderings) parts.push(createRaceClocks(scene, objects, sections))
   if (described !== undefined) parts.push(detectStaleTlb(scene, calls, objects, sections), detectHoles(scene, calls))
-  if (pairs !== undefined) parts.push(detectTorn(scene, pairOf))
   if (spaces !== undefined) parts.push(detectCounters(scene, spaces), detectMapCounts(scene, calls, spaces))
   if (sequential !== undefined) parts.push(detectNonlinearizable(scene, calls, sequential))
   return assemble(machine, scene, parts, {
@@ -112,6 +126,27 @@ type Asked = Pick<Detectors, 'baseline' | 'leaks' | 'counters' | 'explainBlocked
 /** The functions of `parts` that are called `name`. */
 function all<K extends keyof Detector>(parts: readonly Detector[], name: K): NonNullable<Detector[K]>[] {
   return parts.flatMap((part) => (part[name] === undefined ? [] : [part[name] as NonNullable<Detector[K]>]))
+}
+
+/** Tells of what was done to an entry in one go as of reads, or a store, of its words without anything in between. */
+function tellHalves(
+  { words }: ReturnType<typeof createScene>,
+  steps: readonly Watch['step'][],
+  agent: number,
+  p: number,
+  before: number,
+  after: number,
+  site: number,
+): void {
+  const high = words[p + 1] as number
+  const low = words[p] as number
+  for (let i = 0; i < steps.length; i++) {
+    const step = steps[i] as Watch['step']
+    // The halves have no bit in common, and the high one does not change.
+    if (before === after) step(agent, Op.readOnce, p, 0, 0, low, low, site)
+    else step(agent, Op.cmpxchg, p, before & ~high, low, before & ~high, low, site)
+    if (before === after) step(agent, Op.readOnce, p + 1, 0, 0, high, high, site)
+  }
 }
 
 function assemble(machine: Machine, scene: ReturnType<typeof createScene>, parts: readonly Detector[], asked: Asked): Detectors {
@@ -159,7 +194,8 @@ function assemble(machine: Machine, scene: ReturnType<typeof createScene>, parts
     },
     step: (agent, op, a, b, c, before, after, site) => {
       scene.deaf = false
-      for (let i = 0; i < steps.length; i++) (steps[i] as Watch['step'])(agent, op, a, b, c, before, after, site)
+      if (onEntry(op)) tellHalves(scene, steps, agent, a, before, after, site)
+      else for (let i = 0; i < steps.length; i++) (steps[i] as Watch['step'])(agent, op, a, b, c, before, after, site)
       scene.event++
     },
     plain: (agent, op, a, b, c, site) => {

@@ -7,6 +7,7 @@ import { Mode } from '../../kernel/machine/entry.ts'
 import type { Machine, Task } from '../execution.ts'
 import type { Steps } from '../tree.ts'
 import type { Watch } from '../watch.ts'
+import { entryAt, storesEntry } from '../word-operation.ts'
 import { all, both, createFootprints, DISABLED, type Footprints, reads, writes } from './footprint.ts'
 import { type KernelMemory, rememberMemory } from './kernel-memory.ts'
 import { createSpins, firstRead, Relax, type Spins } from './kernel-spin.ts'
@@ -229,6 +230,12 @@ function operationAt(state: KernelState, agent: number, valueAt: ValueAt): numbe
       return (valueAt(a) | b) === valueAt(a) ? reads(a) : writes(a)
     case Op.atomicAnd:
       return (valueAt(a) & b) === valueAt(a) ? reads(a) : writes(a)
+    case Op.readEntryWhole:
+      return both(state.footprints, reads(a), reads(a + 1))
+    case Op.orEntryWhole: {
+      const sets = storesEntry(Op.orEntryWhole, entryAt(valueAt, a), b) && (valueAt(a) | (rows[row + Row.c] as number)) !== valueAt(a)
+      return both(state.footprints, sets ? writes(a) : reads(a), reads(a + 1))
+    }
     case Op.relax:
       return spinAt(state, agent, valueAt)
     case Op.futexWait:

@@ -6,7 +6,7 @@ import type { Task } from '../execution.ts'
 import { BLOCKED } from '../perform.ts'
 import type { Steps } from '../tree.ts'
 import type { Watch } from '../watch.ts'
-import { onWord, resultOf, storesWord, wordAfter } from '../word-operation.ts'
+import { entryAt, entryResult, onEntry, onWord, resultOf, storesEntry, storesWord, wordAfter } from '../word-operation.ts'
 import { mixInto } from './digest.ts'
 import { setWord } from './kernel-memory.ts'
 import {
@@ -68,10 +68,10 @@ function performWatched(state: KernelState, agent: number, watch: Watch): number
   const b = rows[row + Row.b] as number
   const c = rows[row + Row.c] as number
   const site = rows[row + Row.site] as number
-  const single = onWord(op)
-  const before = single ? (words[a] as number) : 0
+  const look = (): number => (onWord(op) ? (words[a] as number) : onEntry(op) ? entryAt((p) => words[p] as number, a) : 0)
+  const before = look()
   const result = performOperation(state, agent)
-  watch.step(agent, op, a, b, c, before, single ? (words[a] as number) : 0, site)
+  watch.step(agent, op, a, b, c, before, look(), site)
   return result
 }
 
@@ -225,6 +225,12 @@ function performOperation(state: KernelState, agent: number): number {
     if (state.spinning > 0 || state.handWritten) readBy(state, agent, a, old, 0)
     if (storesWord(op, old, b)) write(state, agent, a, wordAfter(op, old, b, rows[row + Row.c] as number))
     return resultOf(op, old, words[a] as number)
+  }
+  if (onEntry(op)) {
+    const old = entryAt((p) => words[p] as number, a)
+    if (state.spinning > 0 || state.handWritten) for (const p of [a, a + 1]) readBy(state, agent, p, words[p] as number, 0)
+    if (storesEntry(op, old, b)) write(state, agent, a, (words[a] as number) | (rows[row + Row.c] as number))
+    return entryResult(op, old, b)
   }
   switch (op) {
     case Op.relax:

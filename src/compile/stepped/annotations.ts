@@ -35,6 +35,14 @@ export function rcuInvoked(head: number, site: number): void {
   if (observer !== null) observer(Op.rcuInvoked, head, 0, 0, site)
 }
 /** See the native file. */
+export function kmapLocal(p: number, site: number): void {
+  if (observer !== null) observer(Op.kmapLocal, p, 0, 0, site)
+}
+/** See the native file. */
+export function kunmapLocal(p: number, site: number): void {
+  if (observer !== null) observer(Op.kunmapLocal, p, 0, 0, site)
+}
+/** See the native file. */
 export function mightSleep(site: number): void {
   if (observer !== null) observer(Op.mightSleep, 0, 0, 0, site)
 }

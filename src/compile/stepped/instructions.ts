@@ -96,6 +96,16 @@ export function atomicAnd(p: number, bits: number, site: number): void {
   announce(Op.atomicAnd, p, bits, 0, site)
 }
 
+/** Reads both halves of an entry. */
+export function readEntryWhole(p: number, site: number): void {
+  announce(Op.readEntryWhole, p, 0, 0, site)
+}
+
+/** Sets bits in an entry that is as expected. */
+export function orEntryWhole(p: number, expected: number, bits: number, site: number): void {
+  announce(Op.orEntryWhole, p, expected, bits, site)
+}
+
 /** smp_mb: no step under sequential consistency. */
 export function smpMb(site: number): void {
   if (observer !== null) observer(Op.smpMb, 0, 0, 0, site)

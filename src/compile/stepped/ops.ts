@@ -29,6 +29,8 @@ export const Op = Object.freeze({
   irqRestore: 16,
   sendIpi: 17,
   blockOnIo: 18,
+  readEntryWhole: 19,
+  orEntryWhole: 20,
 
   load: 32,
   store: 33,
@@ -47,13 +49,15 @@ export const Op = Object.freeze({
   rcuQueued: 70,
   mightSleep: 71,
   rcuInvoked: 72,
+  kmapLocal: 73,
+  kunmapLocal: 74,
 })
 
 /** Names of the instructions that are steps. */
 export type StepName =
   | ('readOnce' | 'writeOnce' | 'smpLoadAcquire' | 'smpStoreRelease' | 'rcuDereference' | 'rcuAssignPointer')
   | ('cmpxchg' | 'xchg' | 'atomicAdd' | 'atomicOr' | 'atomicAnd' | 'relax' | 'futexWait' | 'futexWake')
-  | ('irqSave' | 'irqRestore' | 'sendIpi' | 'blockOnIo')
+  | ('irqSave' | 'irqRestore' | 'sendIpi' | 'blockOnIo' | 'readEntryWhole' | 'orEntryWhole')
 
 /** Exports of `machine/instructions.ts` that touch no shared word and need no place: they stay as they are. */
 export const UNPLACED = Object.freeze(['bindCpu', 'smpProcessorId', 'thisCpu', 'perCpu', 'pollInterrupts', 'clock', 'copiesWordByWord'])

@@ -5,6 +5,14 @@
 /** How a remote TLB is invalidated. */
 export const Invalidate = Object.freeze({ ipi: 0, broadcast: 1 })
 
+/**
+ * How an entry is read by whoever does not hold its lock. `whole`: entries are read and written in one go. The others are for
+ * entries of two halves, read low, high, and low again until both agree: `retry` with interrupts as they are; `irqOff` with
+ * interrupts off meanwhile, and whoever unhooks a table sends an IPI to all before anything else can be put there;
+ * `irqOffUntilUnmap` the same with interrupts off until `pteUnmap`.
+ */
+export const EntryRead = Object.freeze({ whole: 0, retry: 1, irqOff: 2, irqOffUntilUnmap: 3 })
+
 /** The sizes of an architecture. Entries of tables are 8 bytes unless said. */
 export interface Geometry {
   /** log2 of the page size in bytes. */
@@ -19,17 +27,25 @@ export interface Geometry {
   readonly tlbEntries: number
   /** Frames that move between the zone and a CPU's list at a time. */
   readonly pcpBatch: number
+  /** Bits of a frame number that an entry's low half holds, the high half having the others; `ONE_WORD` where entries are whole. */
+  readonly lowFrameBits: number
 }
 
 /** What an architecture is. */
 export interface Arch extends Geometry {
   readonly name: string
+  /** A form that was proposed and is wrong somewhere: there to be shown so, only where it is asked for. */
+  readonly draft: boolean
   /** PTE tables that share one page (and its struct page and lock). */
   readonly pteFragments: number
   /** Whether tables above the PTE level are whole pages (else they come from slabs of their own size). */
   readonly upperTablesArePages: boolean
   /** How other CPUs' TLBs are invalidated: a value of `Invalidate`. */
   readonly invalidate: number
+  /** How entries are read without their lock: a value of `EntryRead`. */
+  readonly entryRead: number
+  /** Whether PTE tables may lie in memory that must be mapped before use (HIGHPTE): maps are then undone in reverse order. */
+  readonly highPte: boolean
   /** The same levels and fragments, few entries, tiny pages. */
   readonly small: Geometry
 }
@@ -42,8 +58,10 @@ export function geometryOf(arch: Arch, id: number): Geometry {
   return id === GeometryId.small ? arch.small : arch
 }
 
-/** Words of one page-table entry: 8 bytes, of which the low word carries frame number and flags. */
+/** Words of one page-table entry: 8 bytes, of which the low word carries flags and (see `lowFrameBits`) the frame number. */
 export const ENTRY_WORDS = 2
+/** `lowFrameBits` of an architecture whose low words carry all there is. */
+export const ONE_WORD = 22
 
 export let PAGE_SHIFT = 12
 /** Words of a page. */
@@ -63,6 +81,11 @@ export let PTE_TABLE_WORDS = 1024
 export let PTE_FRAGMENTS = 1
 export let UPPER_TABLES_ARE_PAGES = true
 export let INVALIDATE = 0
+/** A value of `EntryRead`. */
+export let ENTRY_READ = 0
+/** The bits of a PTE and of an upper entry that lie in the low half; the others lie in the high one, in their own places. */
+export let PTE_LOW = -1
+export let UPPER_LOW = -1
 /** Index mask of the software TLB. */
 export let TLB_MASK = 255
 export let PCP_BATCH = 32
@@ -90,6 +113,10 @@ export function bindArch(arch: Arch, id: number): void {
   PTE_FRAGMENTS = arch.pteFragments
   UPPER_TABLES_ARE_PAGES = arch.upperTablesArePages
   INVALIDATE = arch.invalidate
+  ENTRY_READ = arch.entryRead
+  const whole = arch.entryRead === EntryRead.whole
+  PTE_LOW = whole ? -1 : (1 << (10 + sizes.lowFrameBits)) - 1
+  UPPER_LOW = whole ? -1 : (1 << (sizes.pageShift - 2 + sizes.lowFrameBits)) - 1
   TLB_MASK = sizes.tlbEntries - 1
   PCP_BATCH = sizes.pcpBatch
 }

@@ -17,6 +17,10 @@ export function rcuReadExit(): void {}
 export function rcuQueued(_head: number): void {}
 /** The callback of `head` is about to be called: the head is queued no more. */
 export function rcuInvoked(_head: number): void {}
+/** The executing CPU maps the table of entry `p` for itself (kmap_local), or `kunmapLocal` undoes it. */
+export function kmapLocal(_p: number): void {}
+/** Undoes the latest `kmapLocal` that is not undone yet: another order is an error where tables lie in high memory. */
+export function kunmapLocal(_p: number): void {}
 /** The executing CPU may sleep here: an error inside RCU, irq-off or spinlock sections. */
 export function mightSleep(): void {}
 

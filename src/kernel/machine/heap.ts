@@ -18,6 +18,10 @@ export interface MemoryOps {
   add(p: number, delta: number): number
   or(p: number, bits: number): number
   and(p: number, bits: number): number
+  /** The bits of words `p` (even) and `p + 1`, read in one go. */
+  readWhole(p: number): number
+  /** Sets `bits` in word `p` if `readWhole` would still give `expected`. Returns 1 if it did. */
+  orWhole(p: number, expected: number, bits: number): number
   /** Zeroes `count` words. */
   zero(p: number, count: number): void
   /** Copies `count` words. */
@@ -69,12 +73,20 @@ export function bindHeap(buffer: SharedArrayBuffer, memory: WasmMemory | undefin
 }
 
 const I32 = 0x7f
+const I64 = 0x7e
 // The module, put together from its opcodes: a shift by two turns a word index into an address.
 const shifted = (local: number): number[] => [0x20, local, 0x41, 2, 0x74]
 const atomic = (op: number, ...locals: number[]): number[] => [...shifted(0), ...locals.flatMap((l) => [0x20, l]), 0xfe, op, 2, 0]
 
-/** Name, parameters, results, body of each function. */
-const functions: readonly (readonly [keyof MemoryOps, number, number, readonly number[]])[] = [
+const local = (number: number): number[] => [0x20, number]
+// The 64 bits at the address go to local `into`; left behind are the bits of both halves.
+const joined = (into: number): number[] => [
+  ...[...shifted(0), 0xfe, 0x11, 3, 0, 0x22, into, 0xa7],
+  ...[...local(into), 0x42, 32, 0x88, 0xa7, 0x72],
+]
+
+/** Name, parameters, results, body of each function, and how many 64-bit locals it has. */
+const functions: readonly (readonly [keyof MemoryOps, number, number, readonly number[], number?])[] = [
   ['load', 1, 1, atomic(0x10)],
   ['store', 2, 0, atomic(0x17, 1)],
   ['cmpxchg', 3, 1, atomic(0x48, 1, 2)],
@@ -82,6 +94,17 @@ const functions: readonly (readonly [keyof MemoryOps, number, number, readonly n
   ['add', 2, 1, atomic(0x1e, 1)],
   ['or', 2, 1, atomic(0x33, 1)],
   ['and', 2, 1, atomic(0x2c, 1)],
+  ['readWhole', 1, 1, joined(1), 1],
+  [
+    'orWhole',
+    3,
+    1,
+    [
+      ...[...joined(3), ...local(1), 0x47, 0x04, 0x40, 0x41, 0, 0x0f, 0x0b],
+      ...[...shifted(0), ...local(3), ...local(3), ...local(2), 0xad, 0x84, 0xfe, 0x49, 3, 0, ...local(3), 0x51],
+    ],
+    1,
+  ],
   ['zero', 2, 0, [...shifted(0), 0x41, 0, ...shifted(1), 0xfc, 0x0b, 0]],
   ['copy', 3, 0, [...shifted(0), ...shifted(1), ...shifted(2), 0xfc, 0x0a, 0, 0]],
 ]
@@ -110,7 +133,10 @@ function encode(): Uint8Array {
   ])
   const memory = [...label('machine'), ...label('memory'), 2, 3, ...unsigned(0), ...unsigned(WASM_PAGE)]
   const exports = functions.map(([name], i) => [...label(name), 0, i])
-  const code = functions.map(([, , , body]) => [...unsigned(body.length + 2), 0, ...body, 0x0b])
+  const code = functions.map(([, , , body, wide = 0]) => {
+    const locals = wide === 0 ? [0] : [1, wide, I64]
+    return [...unsigned(locals.length + body.length + 1), ...locals, ...body, 0x0b]
+  })
   return new Uint8Array([
     ...header,
     ...section(1, types),
@@ -137,6 +163,8 @@ function wasmOps(memory: WasmMemory): MemoryOps {
 function plainOps(buffer: SharedArrayBuffer): MemoryOps {
   const w = new Int32Array(buffer)
   const d = new Float64Array(buffer)
+  const q = new BigInt64Array(buffer)
+  const join = (whole: bigint): number => Number(BigInt.asIntN(32, whole | (whole >> 32n)))
   return {
     load: (p) => Atomics.load(w, p),
     store: (p, value) => void Atomics.store(w, p, value),
@@ -145,6 +173,12 @@ function plainOps(buffer: SharedArrayBuffer): MemoryOps {
     add: (p, delta) => Atomics.add(w, p, delta),
     or: (p, bits) => Atomics.or(w, p, bits),
     and: (p, bits) => Atomics.and(w, p, bits),
+    readWhole: (p) => join(Atomics.load(q, p >> 1)),
+    orWhole: (p, expected, bits) => {
+      const found = Atomics.load(q, p >> 1)
+      if (join(found) !== expected) return 0
+      return Atomics.compareExchange(q, p >> 1, found, found | BigInt(bits)) === found ? 1 : 0
+    },
     zero: (p, count) => {
       const end = (p + count) >> 1
       for (let i = p >> 1; i < end; i += 8) {

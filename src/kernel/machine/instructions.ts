@@ -117,6 +117,18 @@ export function atomicAnd(p: number, bits: number): number {
   return heap.ops.and(p, bits)
 }
 
+// --- what the hardware does to a page-table entry of two halves (an even word and the one behind it, without bits in common) ---
+
+/** Reads both halves in one go. Returns their bits together. */
+export function readEntryWhole(p: number): number {
+  return heap.ops.readWhole(p)
+}
+
+/** Sets `bits` in the low half if the halves' bits are together still `expected`, in one go. Returns 1 if it did, else 0. */
+export function orEntryWhole(p: number, expected: number, bits: number): number {
+  return heap.ops.orWhole(p, expected, bits)
+}
+
 // --- fences: they order the instructions around them; natively every marked access is already ordered ---
 
 /** smp_mb. */

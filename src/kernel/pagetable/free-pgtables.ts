@@ -1,10 +1,21 @@
 // free_pgtables: unhooks the tables that an unmapped range leaves empty. A table goes only if its whole span lies between
 // `floor` (the end of the VMA below) and `ceiling` (the start of the VMA above): then nobody can reach it. The VMAs are
 // out of the tree; mmap_lock is held, possibly downgraded.
-import { ENTRY_WORDS, P4D_SHIFT, PGDIR_SHIFT, PMD_SHIFT, PTRS_PER_P4D, PTRS_PER_PMD, PTRS_PER_PUD, PUD_SHIFT } from '../arch/arch.ts'
+import {
+  ENTRY_READ,
+  ENTRY_WORDS,
+  EntryRead,
+  P4D_SHIFT,
+  PGDIR_SHIFT,
+  PMD_SHIFT,
+  PTRS_PER_P4D,
+  PTRS_PER_PMD,
+  PTRS_PER_PUD,
+  PUD_SHIFT,
+} from '../arch/arch.ts'
 import { WINDOW_SHIFT } from '../arch/windows.ts'
-import { readOnce, writeOnce } from '../machine/instructions.ts'
-import { upperNone, upperTable } from './entries.ts'
+import { writeOnce } from '../machine/instructions.ts'
+import { clearHigh, upperGet, upperNone, upperTable } from './entries.ts'
 import { pgdOffset, spanEnd, tableIndex } from './levels.ts'
 import { tlbRemoveTable } from './mmu-gather.ts'
 import { Level } from './table-alloc.ts'
@@ -29,7 +40,7 @@ export function freePgdRange(mm: number, start: number, end: number, floor: numb
 
 /** Frees what lies below the table of `level` in `slot`, whose entries' tables are one level down; then the table itself. */
 function freeBelow(slot: number, level: number, shift: number, start: number, end: number, floor: number, ceiling: number): void {
-  const entry = readOnce(slot)
+  const entry = upperGet(slot)
   if (upperNone(entry)) return
   const below = level === Level.p4d ? P4D_SHIFT : level === Level.pud ? PUD_SHIFT : PMD_SHIFT
   const down = level === Level.p4d && PTRS_PER_PUD !== 1 ? Level.pud : level !== Level.pmd && PTRS_PER_PMD !== 1 ? Level.pmd : Level.pte
@@ -46,7 +57,7 @@ function freeBelow(slot: number, level: number, shift: number, start: number, en
 
 /** Unhooks the table of `level` in `slot`, which covers 2^`shift` pages around `vpn`, if its span is within the bounds. */
 function freeTable(slot: number, level: number, shift: number, vpn: number, floor: number, ceiling: number): void {
-  const entry = readOnce(slot)
+  const entry = upperGet(slot)
   if (upperNone(entry)) return
   const everything = floor === FLOOR_ALL && ceiling === CEILING_ALL
   if (shift > WINDOW_SHIFT) {
@@ -57,5 +68,6 @@ function freeTable(slot: number, level: number, shift: number, vpn: number, floo
     if (low < floor || low + (1 << shift) > ceiling) return
   }
   writeOnce(slot, 0)
+  if (ENTRY_READ !== EntryRead.whole) clearHigh(slot)
   tlbRemoveTable(upperTable(entry), level)
 }

@@ -5,7 +5,7 @@ import { load } from '../machine/instructions.ts'
 import { pteFreeDefer } from './pte-free-defer.ts'
 import { pteFreeDeferIncrements, pteFreeDeferOneHead } from './pte-free-defer-drafts.ts'
 import { tableFreeMemory } from './table-alloc.ts'
-import { tlbRemoveTableSyncOne } from './tlb-flush.ts'
+import { pmdpGetLocklessSync, tlbRemoveTableSyncOne } from './tlb-flush.ts'
 
 /**
  * The policies, and which lockless walkers they are safe for. Walkers that hold mmap_lock or a VMA's lock are safe under all of
@@ -59,11 +59,14 @@ export function tablesOutliveRcuReaders(): boolean {
 }
 
 /**
- * To be called once between the flush and the `freeUnhookedTable` of the tables that were unhooked before it. Interrupts are
- * on; it spins until whoever walks with interrupts off is done, where the policy waits for that.
+ * To be called once between the flush and the freeing of the tables that were unhooked before it, and before anything else can
+ * be put in their place. Interrupts are on; it spins until whoever walks with interrupts off is done, where the policy, or how
+ * the architecture reads entries, waits for that.
  */
 export function beforeTablesAreFreed(): void {
-  if (freeingPolicy() === Freeing.ipiAll) tlbRemoveTableSyncOne()
+  const policy = freeingPolicy()
+  if (policy === Freeing.ipiAll) tlbRemoveTableSyncOne()
+  else if (policy !== Freeing.immediate) pmdpGetLocklessSync()
 }
 
 /** Disposes of one table of `level`, unhooked, flushed and no longer counted by its mm; a batch takes no part in it. */

@@ -2,7 +2,9 @@
 // folded as in Linux: its offset function returns the slot of the level above. Addresses are virtual page numbers; the
 // top bits of one lie in the machine's window table (see `arch/windows.ts`).
 import {
+  ENTRY_READ,
   ENTRY_WORDS,
+  EntryRead,
   P4D_SHIFT,
   PGDIR_SHIFT,
   PMD_SHIFT,
@@ -15,11 +17,11 @@ import {
 } from '../arch/arch.ts'
 import { WINDOW_SHIFT } from '../arch/windows.ts'
 import { Global } from '../machine/globals.ts'
-import { load, rcuAssignPointer, readOnce, store, thisCpu } from '../machine/instructions.ts'
+import { irqRestore, irqSave, load, readOnce, store, thisCpu } from '../machine/instructions.ts'
 import { Cpu } from '../machine/percpu.ts'
 import { Mm } from '../memory/mm.ts'
 import { spinLock, spinUnlock } from '../sync/spinlock.ts'
-import { Upper, upperIsTable, upperNone, upperTable } from './entries.ts'
+import { pmdpGetLockless, Upper, upperIsTable, upperNone, upperSet, upperTable } from './entries.ts'
 import { Level, tableAlloc, tableFree } from './table-alloc.ts'
 
 /** Index into a table whose entries cover 2^`shift` pages each, for the real page number that `vpn` stands for. */
@@ -55,8 +57,30 @@ export function pteIndex(vpn: number): number {
   return vpn & (PTRS_PER_PTE - 1)
 }
 
+/** pmdp_get_lockless_start: until `pmdpGetLocklessEnd`, entries of two halves are read as `pmdpGetLockless` needs it. */
+export function pmdpGetLocklessStart(): void {
+  if (ENTRY_READ >= EntryRead.irqOff) irqSave()
+}
+
+/** pmdp_get_lockless_end. */
+export function pmdpGetLocklessEnd(): void {
+  if (ENTRY_READ >= EntryRead.irqOff) irqRestore()
+}
+
+function upperGetIrqOff(slot: number): number {
+  pmdpGetLocklessStart()
+  const entry = pmdpGetLockless(slot)
+  pmdpGetLocklessEnd()
+  return entry
+}
+
 function below(slot: number, vpn: number, shift: number, entries: number): number {
-  const entry = readOnce(slot)
+  const entry = ENTRY_READ === EntryRead.whole ? readOnce(slot) : upperGetIrqOff(slot)
+  return slotIn(entry, vpn, shift, entries)
+}
+
+/** The slot of page `vpn` in the table that upper entry `entry` names, whose entries cover 2^`shift` pages; 0 if it names none. */
+export function slotIn(entry: number, vpn: number, shift: number, entries: number): number {
   if (!upperIsTable(entry)) return 0
   return upperTable(entry) + tableIndex(vpn, shift, entries) * ENTRY_WORDS
 }
@@ -118,8 +142,8 @@ export function pmdAlloc(mm: number, vpn: number): number {
 }
 
 function descend(mm: number, slot: number, vpn: number, shift: number, entries: number, level: number): number {
-  const entry = readOnce(slot)
-  if (upperIsTable(entry)) return upperTable(entry) + tableIndex(vpn, shift, entries) * ENTRY_WORDS
+  const entry = ENTRY_READ === EntryRead.whole ? readOnce(slot) : upperGetIrqOff(slot)
+  if (upperIsTable(entry)) return slotIn(entry, vpn, shift, entries)
   if (!upperNone(entry) || upperPopulate(mm, slot, level) !== 0) return 0
   return below(slot, vpn, shift, entries)
 }
@@ -130,7 +154,7 @@ function upperPopulate(mm: number, slot: number, level: number): number {
   if (table === 0) return 1
   spinLock(mm + Mm.pageTableLock)
   const theirs = !upperNone(readOnce(slot))
-  if (!theirs) rcuAssignPointer(slot, table | Upper.present)
+  if (!theirs) upperSet(slot, table | Upper.present)
   spinUnlock(mm + Mm.pageTableLock)
   if (theirs) tableFree(mm, table, level)
   return 0

@@ -122,6 +122,7 @@ export function tlbFlushMmu(): void {
   const tables = load(cpu + Cpu.gatherTables)
   store(cpu + Cpu.gatherTables, 0)
   if (tables === 0) return
+  beforeTablesAreFreed()
   if (freeingPolicy() === Freeing.rcuBatch) callRcu(tables + GatherBatch.rcuHead, RcuFunc.tableBatch)
   else freeTables(tables)
 }
@@ -136,7 +137,6 @@ function flushGathered(cpu: number): void {
 
 /** Frees a batch of flushed tables one by one. */
 function freeTables(batch: number): void {
-  beforeTablesAreFreed()
   const n = load(batch + GatherBatch.count)
   for (let i = 0; i < n; i++) {
     const entry = load(batch + GatherBatch.entries + i)

@@ -1,14 +1,15 @@
 // The pte_offset_map family: from a PMD slot to an entry of the PTE table below it. RCU is held from map to unmap, so the
 // table stays valid memory; but it may already be unlinked and empty, so a map may fail and a locker must look again.
 // Rules of the series "arch: allow pte_offset_map[_lock]() to fail" (May and June 2023).
-import { ENTRY_WORDS } from '../arch/arch.ts'
-import { load, store, thisCpu } from '../machine/instructions.ts'
+import { ENTRY_READ, ENTRY_WORDS, EntryRead } from '../arch/arch.ts'
+import { kmapLocal, kunmapLocal } from '../machine/annotations.ts'
+import { irqRestore, load, store, thisCpu } from '../machine/instructions.ts'
 import { Cpu } from '../machine/percpu.ts'
 import { Page, virtToPage } from '../memory/page.ts'
 import { rcuReadLock, rcuReadUnlock } from '../sync/rcu.ts'
 import { spinLock, spinUnlock } from '../sync/spinlock.ts'
-import { pmdpGetLockless, upperIsTable, upperTable } from './entries.ts'
-import { pteIndex } from './levels.ts'
+import { pmdpGetLockless, upperGet, upperIsTable, upperTable } from './entries.ts'
+import { pmdpGetLocklessEnd, pmdpGetLocklessStart, pteIndex } from './levels.ts'
 
 /** pte_lockptr: the split page-table lock of the table that PMD value `pmdval` names; all fragments of a page share one. */
 export function pteLockptr(pmdval: number): number {
@@ -21,17 +22,37 @@ export function pteLockptr(pmdval: number): number {
  */
 export function pteOffsetMap(pmd: number, vpn: number): number {
   rcuReadLock()
-  const pmdval = pmdpGetLockless(pmd)
+  const pmdval = ENTRY_READ === EntryRead.whole ? pmdpGetLockless(pmd) : pmdpGetIrqOff(pmd)
   store(thisCpu() + Cpu.out0, pmdval)
   if (!upperIsTable(pmdval)) {
+    if (ENTRY_READ === EntryRead.irqOffUntilUnmap) irqRestore()
     rcuReadUnlock()
     return 0
   }
-  return upperTable(pmdval) + pteIndex(vpn) * ENTRY_WORDS
+  const ptep = upperTable(pmdval) + pteIndex(vpn) * ENTRY_WORDS
+  kmapLocal(ptep)
+  return ptep
+}
+
+function pmdpGetIrqOff(pmd: number): number {
+  pmdpGetLocklessStart()
+  const pmdval = pmdpGetLockless(pmd)
+  if (ENTRY_READ !== EntryRead.irqOffUntilUnmap) pmdpGetLocklessEnd()
+  return pmdval
+}
+
+/**
+ * pte_offset_kernel: the entry of page `vpn` below PMD slot `pmd` of the kernel's own page tables, whose tables are never freed:
+ * no RCU, nothing to undo. For a user's page `pteOffsetMap` is due.
+ */
+export function pteOffsetKernel(pmd: number, vpn: number): number {
+  return upperTable(upperGet(pmd)) + pteIndex(vpn) * ENTRY_WORDS
 }
 
 /** pte_unmap: ends what `pteOffsetMap` began. Maps nest: the last one is unmapped first. */
-export function pteUnmap(_ptep: number): void {
+export function pteUnmap(ptep: number): void {
+  kunmapLocal(ptep)
+  if (ENTRY_READ === EntryRead.irqOffUntilUnmap) irqRestore()
   rcuReadUnlock()
 }
 

@@ -2,7 +2,7 @@
 // its mode is read. Outside the kernel it will look before its next access and is not waited for; in the middle of a user
 // access that access is waited for; in the kernel it gets an IPI and is waited for, unless the architecture broadcasts
 // invalidations, which need no help from the target.
-import { INVALIDATE, Invalidate } from '../arch/arch.ts'
+import { ENTRY_READ, EntryRead, INVALIDATE, Invalidate } from '../arch/arch.ts'
 import { contextMode, Mode, readContext } from '../machine/entry.ts'
 import { Global } from '../machine/globals.ts'
 import {
@@ -101,6 +101,14 @@ export function tlbRemoveTableSyncOne(): void {
     const context = readContext(cpu)
     if (contextMode(context) === Mode.kernel) ipiAndWait(target, cpu, context)
   }
+}
+
+/**
+ * pmdp_get_lockless_sync: after an entry was cleared, and before another is put there: whoever was reading it is done. Only
+ * where entries have two halves.
+ */
+export function pmdpGetLocklessSync(): void {
+  if (ENTRY_READ >= EntryRead.irqOff) tlbRemoveTableSyncOne()
 }
 
 /** Sends an IPI and waits until it is answered or the target has left the kernel, upon which it looks by itself. */

@@ -1,14 +1,14 @@
 // The software TLB of each CPU: direct mapped, touched by its CPU alone; and the hardware that fills it, itself a lockless
 // page-table walker. It runs in `Mode.user`: whoever invalidates waits until a CPU in that mode has left it.
-import { ENTRY_WORDS, PTRS_PER_P4D, PTRS_PER_PMD, PTRS_PER_PUD, TLB_MASK } from '../arch/arch.ts'
+import { ENTRY_WORDS, P4D_SHIFT, PMD_SHIFT, PTRS_PER_P4D, PTRS_PER_PMD, PTRS_PER_PUD, PUD_SHIFT, TLB_MASK } from '../arch/arch.ts'
 import { Mode, setContext } from '../machine/entry.ts'
 import { load, readOnce, store, thisCpu, writeOnce } from '../machine/instructions.ts'
 import { Cpu, TLB_ENTRY_WORDS } from '../machine/percpu.ts'
 import { struct } from '../machine/struct.ts'
 import { pfnToVirt } from '../memory/page.ts'
 import { spinLockIrqsave, spinUnlockIrqrestore } from '../sync/spinlock.ts'
-import { Pte, ptePfn, ptepTryReplace, upperIsTable, upperTable } from './entries.ts'
-import { p4dOffset, pgdOffset, pmdOffset, pteIndex, pudOffset } from './levels.ts'
+import { hardwareGet, hardwareSet, Pte, ptePfn, upperIsTable, upperTable } from './entries.ts'
+import { pgdOffset, pteIndex, slotIn } from './levels.ts'
 
 /** What an access wants to do. */
 export const Access = Object.freeze({ read: 0, write: 1, exec: 2 })
@@ -30,22 +30,21 @@ export function tlbLookup(vpn: number, access: number): number {
  * `Mode.user`. Returns the first word of the frame, or 0: a page fault.
  */
 export function hardwareWalk(mm: number, vpn: number, access: number): number {
-  const p4d = PTRS_PER_P4D === 1 ? pgdOffset(mm, vpn) : p4dOffset(pgdOffset(mm, vpn), vpn)
-  if (p4d === 0) return 0
-  const pud = PTRS_PER_PUD === 1 ? p4d : pudOffset(p4d, vpn)
-  if (pud === 0) return 0
-  const pmd = PTRS_PER_PMD === 1 ? pud : pmdOffset(pud, vpn)
-  if (pmd === 0) return 0
-  const pmdval = readOnce(pmd)
+  let slot = pgdOffset(mm, vpn)
+  if (PTRS_PER_P4D !== 1) slot = slotIn(hardwareGet(slot), vpn, P4D_SHIFT, PTRS_PER_P4D)
+  if (slot !== 0 && PTRS_PER_PUD !== 1) slot = slotIn(hardwareGet(slot), vpn, PUD_SHIFT, PTRS_PER_PUD)
+  if (slot !== 0 && PTRS_PER_PMD !== 1) slot = slotIn(hardwareGet(slot), vpn, PMD_SHIFT, PTRS_PER_PMD)
+  if (slot === 0) return 0
+  const pmdval = hardwareGet(slot)
   if (!upperIsTable(pmdval)) return 0
   const ptep = upperTable(pmdval) + pteIndex(vpn) * ENTRY_WORDS
   for (;;) {
-    const pte = readOnce(ptep)
+    const pte = hardwareGet(ptep)
     if ((pte & Pte.present) === 0) return 0
     if (access === Access.write && (pte & Pte.write) === 0) return 0
     if (access === Access.exec && (pte & Pte.exec) === 0) return 0
     const want = pte | Pte.accessed | (access === Access.write ? Pte.dirty : 0)
-    if (want !== pte && !ptepTryReplace(ptep, pte, want)) continue
+    if (want !== pte && !hardwareSet(ptep, pte, want ^ pte)) continue
     return tlbFill(vpn, want)
   }
 }

@@ -4,7 +4,7 @@
 import { ENTRY_WORDS } from '../arch/arch.ts'
 import { irqRestore, irqSave, load, store, thisCpu } from '../machine/instructions.ts'
 import { Cpu, SMAPS_RANGES } from '../machine/percpu.ts'
-import { Pte, pmdpGetLockless, ptePresent, ptepGet, upperIsTable, upperTable } from '../pagetable/entries.ts'
+import { Pte, pmdpGetLockless, ptePresent, ptepGetLockless, upperIsTable, upperTable } from '../pagetable/entries.ts'
 import { nextPteTable, pmdAddrEnd, pteIndex } from '../pagetable/levels.ts'
 import { pteOffsetMap, pteOffsetMapLock, pteUnmap, pteUnmapUnlock } from '../pagetable/pte-offset-map.ts'
 import { rcuReadLock, rcuReadUnlock } from '../sync/rcu.ts'
@@ -73,7 +73,7 @@ function smapsPteRange(pmd: number, start: number, end: number, how: number): vo
   const ptep = mapTable(pmd, start, how)
   if (ptep === 0) return
   const ptl = load(thisCpu() + Cpu.out1)
-  for (let i = 0; i < end - start; i++) smapsPte(ptepGet(ptep + i * ENTRY_WORDS), start + i)
+  for (let i = 0; i < end - start; i++) smapsPte(ptepGetLockless(ptep + i * ENTRY_WORDS), start + i)
   if (how === SmapsWalk.mmapLock) pteUnmapUnlock(ptep, ptl)
   else if (how === SmapsWalk.rcu) pteUnmap(ptep)
 }

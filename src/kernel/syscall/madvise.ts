@@ -6,7 +6,7 @@ import { Errno } from '../machine/errno.ts'
 import { atomicOr, load, readOnce, thisCpu } from '../machine/instructions.ts'
 import { Cpu } from '../machine/percpu.ts'
 import { Page, PageFlag, pfnToPage } from '../memory/page.ts'
-import { Pte, ptePfn, ptePresent, ptepGet, ptepGetAndClear, setPte } from '../pagetable/entries.ts'
+import { Pte, ptePfn, ptePresent, ptepGetAndClear, ptepGetLockless, setPte } from '../pagetable/entries.ts'
 import { findPmd, nextPteTable, pmdAddrEnd } from '../pagetable/levels.ts'
 import { tlbAddRange, tlbFinishMmu, tlbGatherMmu } from '../pagetable/mmu-gather.ts'
 import { reclaimPtTables } from '../pagetable/pt-reclaim.ts'
@@ -117,7 +117,7 @@ function populated(mm: number, vpn: number, right: number): boolean {
   const pmd = findPmd(mm, vpn)
   const ptep = pmd === 0 ? 0 : pteOffsetMap(pmd, vpn)
   if (ptep === 0) return false
-  const pte = ptepGet(ptep)
+  const pte = ptepGetLockless(ptep)
   pteUnmap(ptep)
   return ptePresent(pte) && (right === Vm.read || (pte & Pte.write) !== 0)
 }

@@ -5,7 +5,7 @@ import { load, readOnce, thisCpu } from '../../kernel/machine/instructions.ts'
 import { Cpu } from '../../kernel/machine/percpu.ts'
 import { getMmCounter, Mm, mmDrop, mmGrab, Rss } from '../../kernel/memory/mm.ts'
 import { pfnToVirt } from '../../kernel/memory/page.ts'
-import { Pte, pteNone, ptePfn } from '../../kernel/pagetable/entries.ts'
+import { Pte, pteNone, ptePfn, ptepGet } from '../../kernel/pagetable/entries.ts'
 import { nextPteTable, pmdAddrEnd } from '../../kernel/pagetable/levels.ts'
 import { pteOffsetMap, pteUnmap } from '../../kernel/pagetable/pte-offset-map.ts'
 import { findVma } from '../../kernel/vma/find-vma.ts'
@@ -75,7 +75,7 @@ function describe(mm: number, vma: number, to: SpaceEnd): void {
     const ptep = pteOffsetMap(pmd, at)
     if (ptep !== 0) {
       for (let page = at; page < next; page++) {
-        const pte = readOnce(ptep + (page - at) * ENTRY_WORDS)
+        const pte = ptepGet(ptep + (page - at) * ENTRY_WORDS)
         if (!pteNone(pte) && (pte & Pte.special) === 0) to.pages.push(page, readOnce(pfnToVirt(ptePfn(pte))))
       }
       pteUnmap(ptep)

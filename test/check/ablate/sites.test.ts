@@ -184,7 +184,12 @@ describe('a named site', () => {
 
   it('without its RCU section a reader passes quiescent states', () => {
     const site = find('pagetable/pte-offset-map.ts', 'pteOffsetMap', 'rcu', 'rcuReadLock()')
-    expect(changedLines(site).slice(1)).toEqual(['{}', 'const pmdval = pmdpGetLockless(pmd); setContext(Mode.kernel)', '{}', '{}'])
+    expect(changedLines(site).slice(1)).toEqual([
+      '{}',
+      'const pmdval = ENTRY_READ === EntryRead.whole ? pmdpGetLockless(pmd) : pmdpGetIrqOff(pmd); setContext(Mode.kernel)',
+      '{}',
+      '{}',
+    ])
   })
 
   it('under a condition where the section was entered under one', () => {

@@ -61,3 +61,26 @@ it('has locks, sections and unpublished plain accesses, whatever their order', (
   expect(digestOf(plain(SCRATCH + 1))).not.toBe(digestOf(plain(SCRATCH + 2)))
   expect(digestOf(plain(SCRATCH + 1), publishes)).toBe(NOTHING)
 })
+
+it('has a read of one half, and what the value has been since', () => {
+  const [low, high] = [SCRATCH + 16, SCRATCH + 17]
+  const digest = (...told: Told[]): string => {
+    const machine = tiny.machine(2)
+    const watch = createDetectors(machine, { pairs: [{ low, high }] })
+    watch.snapshot()
+    watch.reset()
+    for (const one of told) one(watch)
+    const into = new Int32Array(2)
+    watch.digest(into)
+    return into.join()
+  }
+  const reads: Told = (watch) => watch.step(0, Op.readOnce, low, 0, 0, 0, 0, 0)
+  const elsewhere: Told = (watch) => watch.step(0, Op.readOnce, SCRATCH, 0, 0, 0, 0, 0)
+  const stores: Told = (watch) => {
+    watch.step(1, Op.writeOnce, high, 5, 0, 0, 5, 0)
+    watch.step(1, Op.readOnce, SCRATCH, 0, 0, 0, 0, 0)
+  }
+  const [reading, then] = [digest(reads), digest(reads, stores)]
+  expect(new Set([NOTHING, reading, then]).size).toBe(3)
+  for (const told of [[stores], [reads, elsewhere], [reads, stores, elsewhere]]) expect(digest(...told)).toBe(NOTHING)
+})

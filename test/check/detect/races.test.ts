@@ -85,6 +85,54 @@ export function reader(): number {
     expect((await scenes.look(lowOnly + reader, [['writer'], ['reader']], { pairs, explore: { preemptions: 0 } })).message).toBe('')
     expect((await scenes.look(writer + plainly, [['writer'], ['reader']], { pairs, explore: { preemptions: 0 } })).message).toBe('')
   })
+  const words = (all: Int32Array): void => all.set([1, 2], SCRATCH + FLAG)
+  const changes = (order: string): string =>
+    `export function writer(): number { ${order}; readOnce(DATA); return 0 }\nexport function reader(): number { return readEntryWhole(FLAG) }`
+  const [clears, sets] = ['writeOnce(FLAG, 0); writeOnce(FLAG + 1, 0)', 'writeOnce(FLAG + 1, 4); writeOnce(FLAG, 1)']
+  it('are none where both are read in one go, if the low half is stored last and cleared first', async () => {
+    const harmless = (low: number): boolean => low === 0
+    const look = (order: string) => scenes.look(changes(order), [['writer'], ['reader']], { pairs, harmless, words })
+    expect((await look(`${clears}; readOnce(DATA); ${sets}`)).message).toBe('')
+    const { violation } = await look(`${clears}; readOnce(DATA); writeOnce(FLAG, 1); writeOnce(FLAG + 1, 4)`)
+    expect(violation?.message).toMatch(/torn read: CPU 1 at reader .* put 0x0:0x1 together/)
+    expect((await look('writeOnce(FLAG + 1, 0); writeOnce(FLAG, 0)')).violation?.detector).toBe('torn')
+  })
+  it('are seen although low, high, and low again agree', async () => {
+    const reader = `
+export function reader(): number {
+  let low = 0
+  let high = 0
+  do {
+    low = readOnce(FLAG)
+    high = readOnce(FLAG + 1)
+  } while (readOnce(FLAG) !== low)
+  return low | high
+}`
+    const writer = (low: number): string =>
+      `export function writer(): number { ${clears}; readOnce(DATA); writeOnce(FLAG + 1, 4); writeOnce(FLAG, ${low}); readOnce(DATA); return 0 }`
+    const look = (low: number) =>
+      scenes.look(writer(low) + reader, [['writer'], ['reader']], { pairs, words, harmless: (half) => half === 0 })
+    expect((await look(1)).violation?.message).toMatch(/put 0x0:0x1 together/)
+    expect((await look(3)).message).toBe('')
+    // The fact that counts is where the read ends.
+    const excused = await scenes.look(writer(1) + reader, [['writer'], ['reader']], { pairs, words, harmless: () => true })
+    expect(excused.message).toBe('')
+  })
+  it('leave what the hardware sets in one go to who was faster', async () => {
+    const both = `export function a(): number { return orEntryWhole(FLAG, 3, 8) }\nexport function b(): number { return orEntryWhole(FLAG, 3, 16) }`
+    let ends = new Set<string>()
+    const judged = await scenes.look(both, [['a'], ['b']], {
+      words,
+      explore: { mode: 'exhaustive' },
+      check: (results, all) => {
+        const [a, b] = results.map(([one]) => one)
+        ends = ends.add(`${a} ${b} ${all[SCRATCH + FLAG]} ${all[SCRATCH + FLAG + 1]}`)
+        return ''
+      },
+    })
+    expect(judged.message).toBe('')
+    expect(ends).toEqual(new Set(['1 0 9 2', '0 1 17 2']))
+  })
 })
 
 describe('rcu_heads', () => {

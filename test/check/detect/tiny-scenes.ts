@@ -2,7 +2,7 @@
 // interleaving.
 import { createDetectors, type DetectorOptions, type Detectors } from '../../../src/check/detect/index.ts'
 import { type ExploreOptions, explore } from '../../../src/check/explore/explore.ts'
-import { kernelModel } from '../../../src/check/explore/kernel-model.ts'
+import { type KernelScenario, kernelModel } from '../../../src/check/explore/kernel-model.ts'
 import type { Task } from '../../../src/check/index.ts'
 import type { Violation } from '../../../src/check/violation.ts'
 import { openTiny, SCRATCH, type Tiny } from '../tiny-machine.ts'
@@ -16,9 +16,9 @@ export const LOCK_B = SCRATCH + 144
 export const SEM = SCRATCH + 160
 
 const HEAD = `
-import { allocated, freed, Kind, mightSleep, rcuInvoked, rcuQueued } from '../machine/annotations.ts'
+import { allocated, freed, Kind, kmapLocal, kunmapLocal, mightSleep, rcuInvoked, rcuQueued } from '../machine/annotations.ts'
 import { Mode, setContext } from '../machine/entry.ts'
-import { cmpxchg, futexWait, irqRestore, irqSave, load, perCpu, readOnce, relax, rcuAssignPointer, rcuDereference, sendIpi, smpLoadAcquire,
+import { cmpxchg, futexWait, irqRestore, irqSave, load, orEntryWhole, perCpu, readEntryWhole, readOnce, relax, rcuAssignPointer, rcuDereference, sendIpi, smpLoadAcquire,
   smpMb, smpRmb, smpStoreRelease, smpWmb, store, writeOnce } from '../machine/instructions.ts'
 import { Cpu } from '../machine/percpu.ts'
 import { rcuReadLock, rcuReadUnlock } from './rcu.ts'
@@ -55,6 +55,7 @@ export interface LookOptions extends DetectorOptions {
   readonly setUp?: readonly string[]
   readonly explore?: ExploreOptions
   readonly words?: (words: Int32Array) => void
+  readonly check?: KernelScenario['check']
 }
 
 /** Opens a stepped kernel for tiny programs. */
@@ -63,7 +64,7 @@ export async function openTinyScenes(): Promise<TinyScenes> {
   let files = 0
   return {
     tiny,
-    look: async (text, calls, { interrupt, setUp = [], explore: how = {}, words, ...options } = {}) => {
+    look: async (text, calls, { interrupt, setUp = [], explore: how = {}, words, check, ...options } = {}) => {
       const program = (await tiny.tree.load(`sync/program-${files++}.ts`, HEAD + text)) as unknown as Program
       const task = (name: string): Task => {
         const run = program[name]
@@ -75,7 +76,7 @@ export async function openTinyScenes(): Promise<TinyScenes> {
       const detectors = createDetectors(machine, options)
       for (const name of setUp) task(name)()
       detectors.snapshot()
-      const model = kernelModel({ machine, calls: calls.map((list) => list.map(task)), watch: detectors })
+      const model = kernelModel({ machine, calls: calls.map((list) => list.map(task)), watch: detectors, ...(check && { check }) })
       // Without reduction: a freeing or a lock order is no conflict of steps.
       const report = explore(model, { milliseconds: 20_000, mode: 'bounded', preemptions: 4, ...how })
       if (report.verdict === 'stopped') throw new Error(report.message)

@@ -146,7 +146,7 @@ describe('page tables freed at once under a walker that holds RCU', async () => 
     return lookAt(here, [[() => kernel.sysMunmap(mm, page, 4)], [smaps]])
   }
   it('is seen', async () => {
-    expect(await walk('ipi')).toMatch(/use after free: CPU 1 at ptepGet .* of page-table page .*, which was freed by CPU 0/)
+    expect(await walk('ipi')).toMatch(/use after free: CPU 1 at ptepGetLockless .* of page-table page .*, which was freed by CPU 0/)
     expect(await walk('rcu-batch')).toBe('')
   })
 })
