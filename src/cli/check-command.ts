@@ -12,6 +12,7 @@ import { type CheckResult, cellOf, type Explanation, explain, replayCell } from 
 import { openPool } from '../scenario/pool.ts'
 import type { CellName, SentOptions } from '../scenario/question.ts'
 import type { Scenario } from '../scenario/scenario.ts'
+import { editedFiles } from '../scenario/variant.ts'
 import type { CheckCommandOptions } from './check-options.ts'
 import { startProgress } from './progress.ts'
 import { coloursFor, endOnInterrupt, say } from './terminal.ts'
@@ -29,6 +30,8 @@ export async function checkCommand(wanted: readonly string[], options: CheckComm
   if (options.save !== undefined && cells.length > 1) {
     throw new UsageError(`--save keeps the violation of one check, not of ${cells.length}: name one scenario, design, arch and freeing`)
   }
+  // What is wrong with a variant is said at once, not after minutes.
+  for (const { variant } of cells) if (variant !== null) editedFiles(variant)
   endOnInterrupt()
   const results = await checkAll(cells, options)
   const only = cells.length === 1 ? (cells[0] as Cell) : null

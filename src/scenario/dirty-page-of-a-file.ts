@@ -52,10 +52,10 @@ const HARDWARE_IN_TWO_STEPS: Variant = {
   edits: [
     {
       file: 'pagetable/tlb.ts',
-      from: '    if (want !== pte && !ptepTryReplace(ptep, pte, want)) continue\n',
+      from: '    if (want !== pte && !hardwareSet(ptep, pte, want ^ pte)) continue\n',
       to: '    if (want !== pte) writeOnce(ptep, want)\n',
     },
-    { file: 'pagetable/tlb.ts', from: 'import { Pte, ptePfn, ptepTryReplace, upperIsTable', to: 'import { Pte, ptePfn, upperIsTable' },
+    { file: 'pagetable/tlb.ts', from: 'import { hardwareGet, hardwareSet, ', to: 'import { hardwareGet, ' },
   ],
   unsafe: /counters of mm|nobody knows|no order|stale|map count/,
 }
@@ -66,10 +66,9 @@ const CLEARED_IN_TWO_STEPS: Variant = {
   edits: [
     {
       file: 'pagetable/entries.ts',
-      from: '  return xchg(ptep, 0)\n',
-      to: '  const old = readOnce(ptep)\n  writeOnce(ptep, 0)\n  return old\n',
+      from: '  const low = xchg(ptep, 0)\n',
+      to: '  const low = readOnce(ptep)\n  writeOnce(ptep, 0)\n',
     },
-    { file: 'pagetable/entries.ts', from: 'readOnce, writeOnce, xchg }', to: 'readOnce, writeOnce }' },
   ],
   unsafe: LOST,
 }

@@ -60,7 +60,7 @@ export const userfaultCopyTwice = scenario({
         { file: 'syscall/userfault.ts', from: '  const ptl = load(thisCpu() + Cpu.out1)\n', to: '' },
         { file: 'syscall/userfault.ts', from: '  pteUnmapUnlock(ptep, ptl)\n', to: '  pteUnmap(ptep)\n' },
         { file: 'syscall/userfault.ts', from: 'import { pteOffsetMapLock, pteUnmapUnlock }', to: 'import { pteOffsetMap, pteUnmap }' },
-        { file: 'syscall/userfault.ts', from: 'import { load, store, thisCpu }', to: 'import { load, store }' },
+        { file: 'syscall/userfault.ts', from: 'import { load, thisCpu, writeOnce }', to: 'import { load, writeOnce }' },
         { file: 'syscall/userfault.ts', from: "import { Cpu } from '../machine/percpu.ts'\n", to: '' },
       ],
       unsafe: /counters of mm|map count|no order|leak/,

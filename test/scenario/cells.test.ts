@@ -1,11 +1,13 @@
 // The matrix as data: which cells there are, what is expected of each, and what a verdict means beside an expectation.
 import { describe, expect, it } from 'vitest'
 import type { ExploreReport } from '../../src/check/explore/index.ts'
+import { SCENARIOS } from '../../src/scenario/all.ts'
 import { USUAL_DESIGNS } from '../../src/scenario/axes.ts'
 import { type Cell, cellName, cellsOf, combinationsOf } from '../../src/scenario/cells.ts'
 import { cellOf, nameOf, resultOf } from '../../src/scenario/check.ts'
 import { ScenarioError } from '../../src/scenario/errors.ts'
 import { type Expectation, expectationOf, type Scenario, scenario } from '../../src/scenario/scenario.ts'
+import { editedFiles } from '../../src/scenario/variant.ts'
 
 const base: Scenario = { name: 'a', question: '?', asked: 'here', cpus: 2, setUp: () => ({ calls: [] }), expect: 'safe' }
 const broken = { name: 'broken', wrong: 'all', edits: [], unsafe: /freed/ }
@@ -13,6 +15,11 @@ const elsewhere = { ...broken, name: 'elsewhere', on: { arch: 'powerpc64-hash-64
 const narrow: Scenario = { ...base, designs: ['vma-lock'], archs: ['x86_64', 'powerpc64-hash-64k'], variants: [broken, elsewhere] }
 
 const combinations = (cells: readonly Cell[]): string[] => cells.map((cell) => cellName(cell).replace(/^.*\[|\]$/g, ''))
+
+it('every broken variant that ships fits the kernel', () => {
+  for (const { name, variants = [] } of SCENARIOS)
+    for (const variant of variants) expect(Object.keys(editedFiles(variant)).length, `${name}:${variant.name}`).toBeGreaterThan(0)
+})
 
 describe('cellsOf', () => {
   it('are all designs and architectures with the usual freeing, where nothing is said', () => {
