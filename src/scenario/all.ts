@@ -15,7 +15,7 @@ import * as dontneedVsDontneed from './dontneed-vs-dontneed.ts'
 import { dontneedVsFault } from './dontneed-vs-fault.ts'
 import * as dontneedVsMunmap from './dontneed-vs-munmap.ts'
 import { ScenarioError } from './errors.ts'
-import { faultVsFault } from './fault-vs-fault.ts'
+import { faultVsFault, firstFaultsBelowTwoPmds } from './fault-vs-fault.ts'
 import { faultVsFork } from './fault-vs-fork.ts'
 import { faultVsMprotect } from './fault-vs-mprotect.ts'
 import { faultVsMunmap } from './fault-vs-munmap.ts'
@@ -91,6 +91,7 @@ export const SCENARIOS: readonly Scenario[] = Object.freeze([
   faultVsMunmap,
   faultVsMunmapOfNeighbour,
   faultVsFault,
+  firstFaultsBelowTwoPmds,
   faultVsMprotect,
   faultVsFork,
   copyOnWriteBothSides,

@@ -20,5 +20,10 @@ export const AXES = Object.freeze({
 /** The designs about which a scenario that names none asks: forms of another are left out. */
 export const USUAL_DESIGNS: readonly string[] = Object.freeze(designs.filter(({ formOf }) => formOf === undefined).map(({ name }) => name))
 
+/** Whether a scenario that names neither designs nor architectures asks about `design` on `arch`. */
+export function isUsual(design: string, arch: string): boolean {
+  return designs.find(({ name }) => name === design)?.usualArchs?.includes(arch) ?? true
+}
+
 /** Names of each axis as a message calls it. */
 export const AXIS_NAMES = Object.freeze({ designs: 'design', archs: 'architecture', freeing: 'freeing policy' })

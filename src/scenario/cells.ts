@@ -1,5 +1,5 @@
 // The matrix: every scenario on every combination for which its question makes sense, and its broken variants.
-import { AXES, type Combination, USUAL_DESIGNS } from './axes.ts'
+import { type Combination, isUsual, USUAL_DESIGNS } from './axes.ts'
 import { ScenarioError } from './errors.ts'
 import { type Expectation, expectationOf, type Scenario, type Variant } from './scenario.ts'
 
@@ -31,12 +31,16 @@ function both(own: readonly string[], wanted: readonly string[] | undefined): re
   return wanted === undefined ? own : own.filter((name) => wanted.includes(name))
 }
 
+/** The designs on which `scenario` is checked on `arch` by default. */
+function designsOn(scenario: Scenario, arch: string): readonly string[] {
+  if (scenario.designs !== undefined) return scenario.designs
+  return scenario.archs !== undefined ? USUAL_DESIGNS : USUAL_DESIGNS.filter((design) => isUsual(design, arch))
+}
+
 /** The combinations on which `scenario` is checked by default. */
 export function combinationsOf(scenario: Scenario): readonly Combination[] {
   return (scenario.archs ?? USUAL_ARCHS).flatMap((arch) =>
-    (scenario.designs ?? USUAL_DESIGNS).flatMap((design) =>
-      (scenario.freeing ?? USUAL_FREEING).map((freeing) => ({ design, arch, freeing })),
-    ),
+    designsOn(scenario, arch).flatMap((design) => (scenario.freeing ?? USUAL_FREEING).map((freeing) => ({ design, arch, freeing }))),
   )
 }
 
@@ -50,7 +54,10 @@ export function cellsOf(scenarios: readonly Scenario[], wanted: Wanted = {}): re
     const freeing = asked === undefined ? (scenario.freeing ?? USUAL_FREEING) : asked
     const only = typeof wanted.variants === 'string' ? wanted.variants : null
     const plain = both(scenario.archs ?? wanted.archs ?? USUAL_ARCHS, wanted.archs).flatMap((arch) =>
-      both(scenario.designs ?? (wanted.designs === undefined ? USUAL_DESIGNS : AXES.designs), wanted.designs).flatMap((design) =>
+      both(
+        scenario.designs ?? wanted.designs ?? (wanted.archs === undefined ? designsOn(scenario, arch) : USUAL_DESIGNS),
+        wanted.designs,
+      ).flatMap((design) =>
         freeing.map((name): Cell => {
           const combination = { design, arch, freeing: name }
           const known = (scenario.freeing ?? USUAL_FREEING).includes(name)

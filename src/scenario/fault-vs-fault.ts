@@ -13,7 +13,29 @@ export const faultVsFault = scenario({
     const mm = stage.newMm()
     const page = stage.table(4)
     stage.now(0, mm.mmap(page, 2))
+    if (stage.tablesPerPage > 1) {
+      // A fragment of a page that others have begun: who begins one is first-faults-below-two-pmds.
+      stage.now(0, mm.mmap(stage.table(6), 1))
+      stage.now(0, mm.write(stage.table(6), 1))
+    }
     return { calls: [[mm.write(page, 1)], [mm.write(page, 2)]] }
+  },
+  expect: 'safe',
+})
+
+/** Two CPUs write to pages below two PMDs: each needs a fragment, and there is no page of fragments yet. */
+export const firstFaultsBelowTwoPmds = scenario({
+  name: 'first-faults-below-two-pmds',
+  question: 'May two faults begin a page of page-table fragments at the same time?',
+  asked: 'field: pte_fragment_alloc, where one of two fresh pages wins',
+  cpus: 2,
+  archs: ['powerpc64-hash-64k'],
+  designs: ['vma-lock'],
+  setUp: (stage) => {
+    const mm = stage.newMm()
+    const page = stage.table(4)
+    stage.now(0, mm.mmap(page, 2 * stage.tablePages))
+    return { calls: [[mm.read(page)], [mm.read(page + stage.tablePages)]] }
   },
   expect: 'safe',
 })

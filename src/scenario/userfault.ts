@@ -127,7 +127,8 @@ export const userfaultRegisterVsFault = scenario({
     const { mm, page } = await registered(stage, false)
     return { calls: [[mm.read(page)], [mm.userfault(page, 2, true), mm.read(page)]] }
   },
-  expect: 'safe',
+  // Registration changes the VMA and no entry, so that nothing makes it wait for a fault that has looked at the count already.
+  expect: ({ design }) => (design.startsWith('speculative') ? { unsafe: /^no order of the calls/ } : 'safe'),
   variants: [
     {
       name: 'not-locked',

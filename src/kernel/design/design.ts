@@ -11,6 +11,9 @@ export interface Design {
   /** The design that this one is a variation of: scenarios that name no designs leave it out. */
   readonly formOf?: string
 
+  /** Where scenarios that name neither designs nor architectures ask about it; everywhere if it is left out. */
+  readonly usualArchs?: readonly string[]
+
   /** What the design counts, in words: the meanings of the first words of each CPU's `statDesign`. */
   readonly counters?: readonly string[]
 

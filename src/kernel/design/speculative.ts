@@ -307,6 +307,8 @@ const COUNTERS = Object.freeze([
 /** Faults on anonymous memory that hold no lock of the mm; RCU keeps the page tables that they walk. */
 export const speculative: Design = Object.freeze({
   name: 'speculative',
+  // What it does with page tables differs between architectures only by how they are freed: its own scenarios ask that.
+  usualArchs: Object.freeze(['x86_64']),
   counters: COUNTERS,
   handleFault,
   releaseFault,
