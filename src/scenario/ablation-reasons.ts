@@ -6,21 +6,38 @@ interface Reason {
   readonly file: RegExp
   readonly function: RegExp
   readonly operator?: RegExp
+  /** What the site's source begins with or has in it. */
+  readonly text?: RegExp
   readonly why: string
 }
 
+const NOBODY_ELSE =
+  'nobody else comes here: mmap_lock is held for writing and the VMA is locked; only walks from the reverse map would, which are not built'
+
 const REASONS: readonly Reason[] = [
   {
-    file: /^pagetable\/pte-offset-map\.ts$/,
-    function: /^(pteOffsetMapLock|pteOffsetMapRoNolock|pteOffsetMapRwNolock|pmdSame)$/,
-    operator: /recheck/,
-    why: 'a PTE table goes from under a VMA that somebody holds only with khugepaged or the reclaim of empty tables, which are not built yet',
-  },
-  {
     file: /^vma\/maple-/,
-    function: /^(mtLoad|masWalk)$/,
+    function: /^(mtLoad|masWalk|scanBackward)$/,
     operator: /recheck/,
     why: 'nodes do not change once they are published and are freed through RCU: a single look-up in an old node is as good as one that came earlier',
+  },
+  {
+    file: /^design\/vma-lock\.ts$/,
+    function: /^vmaStartRead$/,
+    text: /^readOnce\(vma \+ Vma\.lockSeq\)/,
+    why: 'it saves the count: what it lets through is refused by the second look at the number, under the count',
+  },
+  {
+    file: /^design\/vma-lock\.ts$/,
+    function: /^vmaStartRead$/,
+    text: /^seen >= VMA_LOCK_OFFSET/,
+    why: 'a reader that comes although a writer waits is sent away by the look at the number: the writer only waits longer',
+  },
+  {
+    file: /^design\/vma-lock\.ts$/,
+    function: /^enterLocked$/,
+    text: /^setContext\(Mode\.outside\)/,
+    why: 'nobody who holds a VMA waits for a grace period: a writer that sleeps in the kernel only holds grace periods up',
   },
   {
     file: /^design\/speculative\.ts$/,
@@ -34,18 +51,133 @@ const REASONS: readonly Reason[] = [
     operator: /rcu/,
     why: 'no step of the walk passes a quiescent state: in a kernel that is not preemptible all of a fault that does not sleep is a reader',
   },
+  {
+    file: /^fault\/copy-on-write\.ts$/,
+    function: /^ptepSetAccess$/,
+    why: 'it sets one bit by compare-and-exchange: whatever has changed meanwhile makes that fail, and the access is repeated',
+  },
+  {
+    file: /^fault\/copy-on-write\.ts$/,
+    function: /^doWpPage$/,
+    operator: /recheck/,
+    text: /ptePresent\(now\)|ptePfn\(now\)|Pte\.write\) !== 0$/,
+    why: 'the page is taken from the entry as read under the lock, and a copy is put in only after another look: the first reading only led here',
+  },
+  {
+    file: /^fault\/copy-on-write\.ts$/,
+    function: /^doWpPage$/,
+    text: /anonExclusive/,
+    why: 'the mark spares later writes the look at the count of references; without it they look',
+  },
+  {
+    file: /^fault\/copy-on-write\.ts$/,
+    function: /^doWpPage$/,
+    text: /^ptepTryReplace/,
+    why: 'an exchange that fails leaves the entry read-only: the access faults again',
+  },
+  {
+    file: /^fault\/copy-on-write\.ts$/,
+    function: /^wpPageCopy$/,
+    operator: /recheck/,
+    text: /^ptePresent\(now\)$/,
+    why: 'an entry that is none has another frame number than the one that was copied, but for the zero page, of which a copy may come in any time',
+  },
+  {
+    file: /^fault\/copy-on-write\.ts$/,
+    function: /^wpPageCopy$/,
+    operator: /recheck/,
+    text: /^\(now & Pte\.write\) !== 0$/,
+    why: 'who copies holds a reference to the page, and a page with a reference more is not taken over for writing',
+  },
+  {
+    file: /^pagetable\/(change-protection|copy-page-range|move-page-tables)\.ts$/,
+    function: /^(changePteRange|copyPteRange|movePtes)$/,
+    operator: /lock|recheck/,
+    text: /pteOffsetMapLock|spinLock|^(ptep|source|oldPte|newPte) === 0$|^target !== 0$|newPtl !== oldPtl/,
+    why: NOBODY_ELSE,
+  },
+  {
+    file: /^memory\/mm\.ts$/,
+    function: /^addTableWords$/,
+    why: 'the peak is for reports only',
+  },
+  {
+    file: /^memory\/page-alloc\.ts$/,
+    function: /./,
+    operator: /irq/,
+    why: 'no interrupt handler allocates or frees pages, and an IPI that waits is answered after the lock is released',
+  },
+  {
+    file: /^pagetable\/tlb\.ts$/,
+    function: /^hardwareWalk$/,
+    text: /^want !== pte$/,
+    why: 'it saves a write that changes nothing',
+  },
+  {
+    file: /^pagetable\/tlb\.ts$/,
+    function: /^interrupt$/,
+    why: 'a CPU that returns to user mode looks for itself whether its TLB is out of date; in the kernel it does not use it',
+  },
+  {
+    file: /^pagetable\/tlb-flush\.ts$/,
+    function: /^switchMm$/,
+    text: /^atomicAnd\(old/,
+    why: 'a CPU that stays on the list is shot down in vain',
+  },
+  {
+    file: /^pagetable\/tlb-flush\.ts$/,
+    function: /^shootDown$/,
+    operator: /irq/,
+    why: 'a deadlock needs two CPUs that shoot each other down and two more that interrupt them meanwhile: four, where scenarios have three',
+  },
+  {
+    file: /^pagetable\/zap\.ts$/,
+    function: /^zapPte$/,
+    text: /^pteNone\(pte\)/,
+    why: 'nobody else clears entries under the lock, so that what was not none is not none',
+  },
+  {
+    file: /^sync\/rcu\.ts$/,
+    function: /^synchronizeRcu$/,
+    operator: /publish|recheck/,
+    why: 'who drives a grace period counts itself as quiescent: saying so by the mode of the CPU as well spares other drivers a round',
+  },
+  {
+    file: /^softirq\.ts$/,
+    function: /^rcuBarrier$/,
+    operator: /publish/,
+    why: 'who drives a grace period counts itself as quiescent: saying so by the mode of the CPU as well spares other drivers a round',
+  },
+  {
+    file: /^sync\/srcu\.ts$/,
+    function: /^srcuRead(Lock|Unlock)$/,
+    operator: /atomicity/,
+    why: "the counter is this CPU's own, and no interrupt handler reads under SRCU",
+  },
   { file: /^sync\/lock-stat\.ts$/, function: /./, why: 'statistics, off during checks' },
   {
     file: /./,
     function: /^(spinLockSlow|lockStat\w*)$/,
     why: 'waiting for a spinlock is one step of the checker, so that the loop around it is not executed',
   },
+  {
+    file: /^sync\/spinlock\.ts$/,
+    function: /^spinLock$/,
+    operator: /wait/,
+    why: 'waiting for a spinlock is one step of the checker, so that what is done while it is held is not executed',
+  },
+  {
+    file: /^pagetable\/pte-offset-map\.ts$/,
+    function: /^pmdSame$/,
+    why: 'nobody calls it: it is for those who write to a table that they mapped without its lock',
+  },
 ]
 
 /** Why `site` is missed by no scenario, or ''. */
-export function reasonFor(site: Pick<AblationSite, 'file' | 'function' | 'operator'>): string {
+export function reasonFor(site: Pick<AblationSite, 'file' | 'function' | 'operator' | 'text'>): string {
   const found = REASONS.find(
-    (reason) => reason.file.test(site.file) && reason.function.test(site.function) && (reason.operator?.test(site.operator) ?? true),
+    ({ file, function: name, operator, text }) =>
+      file.test(site.file) && name.test(site.function) && (operator?.test(site.operator) ?? true) && (text?.test(site.text) ?? true),
   )
   return found?.why ?? ''
 }

@@ -5,11 +5,11 @@ import type { Play } from './scenario.ts'
 import { scenario } from './scenario.ts'
 import type { Stage } from './stage.ts'
 
-type Program = typeof import('./programs/sleep.ts')
+type Program = typeof import('./programs/rcu.ts')
 
 /** A word that points to an object, and what all of these scenarios share. */
 async function begin(stage: Stage): Promise<{ readonly program: Program; readonly pointer: number; readonly rest: Omit<Play, 'calls'> }> {
-  const program = (await stage.program<Program>('sleep')) as unknown as Program
+  const program = (await stage.program<Program>('rcu')) as unknown as Program
   const pointer = stage.words(32)
   stage.machine.words[pointer] = stage.now(
     1,

@@ -1,7 +1,7 @@
 // Loops that wait, under exploration: what a loop may see is not lost, loops without end come to an end where states are
 // merged, and are said not to where they are not.
 import { beforeAll, describe, expect, it } from 'vitest'
-import { explore } from '../../../src/check/explore/explore.ts'
+import { explore, replay } from '../../../src/check/explore/explore.ts'
 import { kernelModel } from '../../../src/check/explore/kernel-model.ts'
 import { openTiny, SCRATCH, type Tiny } from '../tiny-machine.ts'
 
@@ -36,8 +36,9 @@ async function outcomes(text: string, names: readonly string[], mode: 'states' |
       return ''
     },
   })
-  const { verdict, message } = explore(model, { mode, maxSteps: 2000, milliseconds: 20_000 })
-  return { verdict, message, ends: [...ends].sort() }
+  const { verdict, message, path } = explore(model, { mode, maxSteps: 2000, milliseconds: 20_000 })
+  const again = verdict === 'violation' ? { again: replay(model, path) } : {}
+  return { verdict, message, ends: [...ends].sort(), ...again }
 }
 
 const LOOK = 'export function looks(): number {\n  while (readOnce(P) === 0) relax()\n  return readOnce(Q)\n}\n'
@@ -173,5 +174,34 @@ export function reads(): number {
   it('counts changes of mode without end, and comes to an end', async () => {
     expect(await outcomes(RCU, ['waits', 'reads'])).toMatchObject({ verdict: 'proved', message: '' })
     expect(await outcomes(RCU, ['waits', 'waits'])).toMatchObject({ verdict: 'proved', message: '' })
+  })
+})
+
+describe('CPUs that take turns', () => {
+  /** One CPU makes its word unlike the other's, the other one makes its own alike; they end once R is `end`. */
+  const turns = (end: number): string =>
+    ['writeOnce(P, 1 - readOnce(Q))', 'writeOnce(Q, readOnce(P))']
+      .map(
+        (turn, i) =>
+          `export function turns${i}(): number {\n  while (readOnce(R) !== ${end}) {\n    ${turn}\n    relax()\n  }\n  return 0\n}\n`,
+      )
+      .join('')
+
+  it('for ever are a livelock, which a replay of its path says too', async () => {
+    const { verdict, message, again } = (await outcomes(turns(1), ['turns0', 'turns1'])) as {
+      verdict: string
+      message: string
+      again?: string
+    }
+    expect(verdict).toBe('violation')
+    expect(message).toMatch(
+      /^livelock: all that can go on take turns for ever, and no way to an end was found: CPU 0 at turns0 .*; CPU 1 at turns1 /,
+    )
+    expect(again).toBe(message)
+  })
+
+  it('until somebody ends it are none', async () => {
+    const text = `${turns(1)}export function ends(): number {\n  writeOnce(R, 1)\n  return 0\n}\n`
+    expect(await outcomes(text, ['turns0', 'turns1', 'ends'])).toMatchObject({ verdict: 'proved', message: '' })
   })
 })
