@@ -7,9 +7,9 @@
 import type { ExploreReport, Path } from './check/explore/index.ts'
 import { counterexampleColumns } from './report/columns.ts'
 import { SCENARIOS } from './scenario/all.ts'
-import type { Combination } from './scenario/axes.ts'
-import { type CheckOptions, cellOf, checkCell, explain, replayPath } from './scenario/check.ts'
-import { ScenarioError } from './scenario/errors.ts'
+import type { Combination } from './scenario/runner/axes.ts'
+import { type CheckOptions, cellOf, checkCell, explain, replayPath } from './scenario/runner/check.ts'
+import { ScenarioError } from './scenario/runner/errors.ts'
 import type { Scenario } from './scenario/scenario.ts'
 
 // What calls are given: bits and names of the kernel, so that a scenario need not import TypeScript.
@@ -19,12 +19,12 @@ export { Advice } from './kernel/syscall/madvise.ts'
 export { Placement } from './kernel/syscall/mmap.ts'
 export { Remap } from './kernel/syscall/mremap.ts'
 export { Vm } from './kernel/vma/vma.ts'
-export type { Combination } from './scenario/axes.ts'
-export type { Call, Calls } from './scenario/calls.ts'
-export { READ_ONLY, READ_WRITE } from './scenario/calls.ts'
-export { ScenarioError } from './scenario/errors.ts'
+export type { Combination } from './scenario/runner/axes.ts'
+export type { Call, Calls } from './scenario/runner/calls.ts'
+export { READ_ONLY, READ_WRITE } from './scenario/runner/calls.ts'
+export { ScenarioError } from './scenario/runner/errors.ts'
+export type { Stage } from './scenario/runner/stage.ts'
 export { type Expectation, type Play, type Scenario, scenario, type Variant } from './scenario/scenario.ts'
-export type { Stage } from './scenario/stage.ts'
 export { type Path, SCENARIOS as scenarios }
 
 /** What a check came to. */

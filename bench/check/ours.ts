@@ -2,10 +2,10 @@
 import { built, type Dist } from './built.ts'
 import { rate, seconds, table, whole } from './printed.ts'
 
-type Checks = typeof import('../../src/scenario/check.ts')
-type Cells = typeof import('../../src/scenario/cells.ts')
+type Checks = typeof import('../../src/scenario/runner/check.ts')
+type Cells = typeof import('../../src/scenario/runner/cells.ts')
 type Scenarios = typeof import('../../src/scenario/all.ts')
-type Pools = typeof import('../../src/scenario/pool.ts')
+type Pools = typeof import('../../src/scenario/runner/pool.ts')
 
 /** Seconds in which each of the six is to be proved, and in which the matrix is to be done. */
 const TARGET = 20
@@ -25,7 +25,7 @@ const SIX = [
 export async function measureOurs(dist: Dist, wanted: (name: string) => boolean, markdown: boolean): Promise<number> {
   const chosen = SIX.filter(([name]) => wanted(name))
   if (chosen.length === 0) return 0
-  const { cellOf, checkCell } = await built<Checks>(dist, 'scenario/check.js')
+  const { cellOf, checkCell } = await built<Checks>(dist, 'scenario/runner/check.js')
   const { SCENARIOS } = await built<Scenarios>(dist, 'scenario/all.js')
   const print = table(
     'Scenarios of the kernel: fewest preemptions first, then every interleaving, equal states merged',
@@ -56,9 +56,9 @@ export async function measureOurs(dist: Dist, wanted: (name: string) => boolean,
 
 /** Checks the built-in matrix with `jobs` Workers, variants included. Returns how many verdicts are not as expected. */
 export async function measureMatrix(dist: Dist, jobs: number): Promise<number> {
-  const { cellsOf } = await built<Cells>(dist, 'scenario/cells.js')
+  const { cellsOf } = await built<Cells>(dist, 'scenario/runner/cells.js')
   const { SCENARIOS } = await built<Scenarios>(dist, 'scenario/all.js')
-  const { openPool } = await built<Pools>(dist, 'scenario/pool.js')
+  const { openPool } = await built<Pools>(dist, 'scenario/runner/pool.js')
   const started = performance.now()
   const pool = openPool(jobs)
   const results = await Promise.all(

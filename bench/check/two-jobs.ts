@@ -5,8 +5,8 @@ import { lockedCounter } from './programs.ts'
 
 type Model = import('../../src/check/explore/index.ts').Model
 type Report = import('../../src/check/explore/index.ts').ExploreReport
-type CellModels = typeof import('../../src/scenario/cell-model.ts')
-type Checks = typeof import('../../src/scenario/check.ts')
+type CellModels = typeof import('../../src/scenario/runner/cell-model.ts')
+type Checks = typeof import('../../src/scenario/runner/check.ts')
 type Scenarios = typeof import('../../src/scenario/all.ts')
 
 const ROUNDS = 3
@@ -24,8 +24,8 @@ export async function lockModel(dist: Dist, agents: number, rounds: number): Pro
 export async function measureTwoJobs(dist: Dist, wanted: (name: string) => boolean, markdown: boolean): Promise<number> {
   if (!wanted('two jobs')) return 0
   const { exploreJobs } = await explorer(dist)
-  const { checkCellJobs } = await built<CellModels>(dist, 'scenario/cell-model.js')
-  const { cellOf } = await built<Checks>(dist, 'scenario/check.js')
+  const { checkCellJobs } = await built<CellModels>(dist, 'scenario/runner/cell-model.js')
+  const { cellOf } = await built<Checks>(dist, 'scenario/runner/check.js')
   const { SCENARIOS } = await built<Scenarios>(dist, 'scenario/all.js')
   const cell = cellOf(SCENARIOS.find(({ name }) => name === SCENARIO) as (typeof SCENARIOS)[number], COMBINATION)
   const source = { url: import.meta.url, exportName: 'lockModel', args: [dist, ...LOCK] }

@@ -1,5 +1,5 @@
 // The options of `gracewalk check`, read from what the user typed.
-import { AXES } from '../scenario/axes.ts'
+import { AXES } from '../scenario/runner/axes.ts'
 import { flag, names, one, type RawOptions, text, wholeNumber } from './option-values.ts'
 import { UsageError } from './usage-error.ts'
 

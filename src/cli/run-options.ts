@@ -2,7 +2,7 @@
 import { architectures } from '../kernel/arch/architectures.ts'
 import { designs } from '../kernel/design/designs.ts'
 import { soundArchitectures } from '../machine/shape.ts'
-import { USUAL_DESIGNS } from '../scenario/axes.ts'
+import { USUAL_DESIGNS } from '../scenario/runner/axes.ts'
 import { parseTouchPolicy, type TouchPolicy } from '../workload/program/touches.ts'
 import type { PageMap } from '../workload/replay/addresses.ts'
 import { names, one, type RawOptions, text, wholeNumber } from './option-values.ts'

@@ -1,7 +1,7 @@
 // What `gracewalk ablate` prints: the verdict on each site, and the generated page docs/ablation.md.
-import { type Ablated, type AblationVerdict, FIRST_BOUND } from '../scenario/ablation.ts'
-import { reasonFor } from '../scenario/ablation-reasons.ts'
-import { LESSONS } from '../scenario/coverage.ts'
+import { type Ablated, type AblationVerdict, FIRST_BOUND } from '../scenario/runner/ablation.ts'
+import { reasonFor } from '../scenario/runner/ablation-reasons.ts'
+import { LESSONS } from '../scenario/runner/coverage.ts'
 import { plural, short } from './format.ts'
 import { type Palette, table } from './table.ts'
 

@@ -1,6 +1,6 @@
 // The JSON of `gracewalk check`: one object, fields named and never renamed.
 import type { CounterexampleJson } from '../check/counterexample/index.ts'
-import type { CheckResult } from '../scenario/check.ts'
+import type { CheckResult } from '../scenario/runner/check.ts'
 
 /** All results, and the counterexample where one was asked for. `model` says under which memory model. */
 export function checkJson(version: string, results: readonly CheckResult[], counterexample: CounterexampleJson | null): object {

@@ -1,7 +1,7 @@
 // What `gracewalk check` prints: the matrix with a verdict for each cell, where it is not what was expected, and what was seen.
 
 import type { ExploreReport, Progress } from '../check/explore/index.ts'
-import type { CheckResult } from '../scenario/check.ts'
+import type { CheckResult } from '../scenario/runner/check.ts'
 import { count, plural, short } from './format.ts'
 import { type Palette, table } from './table.ts'
 

@@ -1,9 +1,9 @@
 // Each CPU has lists of free frames and objects of its own; an empty one is filled from the shared list, a full one drained into
 // it. Only there do CPUs meet in an allocator.
 import { Cache } from '../kernel/memory/slab.ts'
-import type { Call } from './calls.ts'
+import type { Call } from './runner/calls.ts'
+import type { Stage } from './runner/stage.ts'
 import { type Scenario, scenario, type Variant } from './scenario.ts'
-import type { Stage } from './stage.ts'
 
 type Lists = typeof import('./programs/lists.ts')
 

@@ -1,6 +1,6 @@
 // The counts of a family of anon_vmas lie under the lock of its root: parent and child hold different mmap_locks.
 import { Vm } from '../kernel/vma/vma.ts'
-import { READ_WRITE } from './calls.ts'
+import { READ_WRITE } from './runner/calls.ts'
 import { scenario } from './scenario.ts'
 
 /** The parent's first write to a mapping next to a forked one shares that one's anon_vma; the child leaves it meanwhile. */

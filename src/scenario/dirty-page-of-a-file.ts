@@ -6,10 +6,10 @@ import { Global } from '../kernel/machine/globals.ts'
 import { Page, PageFlag, pfnToVirt } from '../kernel/memory/page.ts'
 import { Pte, ptePfn } from '../kernel/pagetable/entries.ts'
 import { Vm } from '../kernel/vma/vma.ts'
-import { type Call, type Calls, SHARED } from './calls.ts'
+import { type Call, type Calls, SHARED } from './runner/calls.ts'
+import { cachedFrame, pageOf } from './runner/space-lines.ts'
+import type { Stage } from './runner/stage.ts'
 import { type Play, type Scenario, scenario, type Variant } from './scenario.ts'
-import { cachedFrame, pageOf } from './space-lines.ts'
-import type { Stage } from './stage.ts'
 
 /** A page of a file that is mapped writable and clean, as after writeback; no TLB knows it. Then CPU 0 writes, CPU 1 does `call`. */
 function writeBeside(stage: Stage, call: (mm: Calls, page: number) => Call): Play {

@@ -1,5 +1,5 @@
 // MADV_DONTNEED goes from VMA to VMA under mmap_lock for reading: none of them may go meanwhile.
-import type { Call, Calls } from './calls.ts'
+import type { Call, Calls } from './runner/calls.ts'
 import { type Scenario, scenario } from './scenario.ts'
 
 function adviceVsMunmap(name: string, question: string, advise: (mm: Calls, page: number) => Call): Scenario {

@@ -1,6 +1,6 @@
 // May a fault run beside a munmap of the VMA next to its own, whose tables it shares? free_pgtables must leave the tables
 // that the neighbour needs (floor and ceiling), and the lookup must not stumble over the tree's rebuilding.
-import { READ_ONLY } from './calls.ts'
+import { READ_ONLY } from './runner/calls.ts'
 import { scenario } from './scenario.ts'
 
 /** CPU 0 faults in one VMA while CPU 1 unmaps the one beside it, below the same PTE table. */

@@ -1,5 +1,5 @@
 // Two address spaces map one file: what one of them does to a page's counts is not under any lock of the other.
-import { SHARED } from './calls.ts'
+import { SHARED } from './runner/calls.ts'
 import { scenario } from './scenario.ts'
 
 /** CPU 0 faults on a page of a file; CPU 1 ends another address space that maps the same page. */

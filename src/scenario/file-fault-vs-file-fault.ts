@@ -1,9 +1,9 @@
 // A page of a file is read from its disk once, by whoever asks first; everybody else finds it in the page cache, locked, and
 // waits for it. Faults that wait give up what they hold first, and come back.
 import { Page, PageFlag } from '../kernel/memory/page.ts'
-import { SHARED } from './calls.ts'
+import { SHARED } from './runner/calls.ts'
+import { cachedFrame, pageOf } from './runner/space-lines.ts'
 import { scenario } from './scenario.ts'
-import { cachedFrame, pageOf } from './space-lines.ts'
 
 /** One thread reads and one writes the same page of a file on a disk, which nobody has read yet. */
 export const fileFaultVsFileFault = scenario({

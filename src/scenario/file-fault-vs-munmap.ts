@@ -1,6 +1,6 @@
 // A fault that waits for the disk has given up its VMA. The mapping may go meanwhile, and the file with it if nobody else has it
 // open: the fault has a reference of its own, and looks the VMA up again.
-import { SHARED } from './calls.ts'
+import { SHARED } from './runner/calls.ts'
 import { scenario, type Variant } from './scenario.ts'
 
 const NO_FILE_REFERENCE: Variant = {

@@ -1,7 +1,7 @@
 // An IPI may arrive inside every kernel path: in faults, in system calls, between taking a lock and releasing it.
 import { Remap } from '../kernel/syscall/mremap.ts'
 import { Vm } from '../kernel/vma/vma.ts'
-import type { Call, Calls } from './calls.ts'
+import type { Call, Calls } from './runner/calls.ts'
 import { type Scenario, scenario } from './scenario.ts'
 
 /** One scenario for each path: CPU 0 goes along it while CPU 1 shoots down a page that CPU 0 has in its TLB. */

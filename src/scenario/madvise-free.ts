@@ -3,8 +3,8 @@
 import { pteOf } from '../check/detect/index.ts'
 import { Page, PageFlag } from '../kernel/memory/page.ts'
 import { Pte, ptePfn } from '../kernel/pagetable/entries.ts'
+import { pageOf } from './runner/space-lines.ts'
 import { scenario } from './scenario.ts'
-import { pageOf } from './space-lines.ts'
 
 /** CPU 0 writes to a page that its TLB knows; CPU 1 declares it free. */
 export const madviseFreeVsWrite = scenario({

@@ -2,8 +2,8 @@
 // A store changes published nodes in place only where a reader sees one or the other; else it publishes a copy with one
 // pointer, marks what that replaced dead, and leaves it to RCU. Page faults look their VMA up in this way.
 import { deadMutants, leafMutants } from './maple-mutants.ts'
+import type { Stage } from './runner/stage.ts'
 import { scenario } from './scenario.ts'
-import type { Stage } from './stage.ts'
 
 type Program = typeof import('./programs/maple.ts')
 const ENTRY = 1000

@@ -4,9 +4,9 @@ import { Cache } from '../kernel/memory/slab.ts'
 import { Access } from '../kernel/pagetable/tlb.ts'
 import { SmapsWalk } from '../kernel/proc/smaps.ts'
 import { Remap } from '../kernel/syscall/mremap.ts'
-import { type Call, type Calls, mayLackMemory, READ_WRITE } from './calls.ts'
+import { type Call, type Calls, mayLackMemory, READ_WRITE } from './runner/calls.ts'
+import type { Stage } from './runner/stage.ts'
 import { type Scenario, scenario, type Variant } from './scenario.ts'
-import type { Stage } from './stage.ts'
 
 /** Makes CPU 0's list hold the structure of an address space, so that fork gets that far. */
 function spareMm({ now, call, kernel }: Stage): void {

@@ -1,9 +1,9 @@
 // mremap that cuts a mapping off, and the heap: each changes VMAs that faults of other threads are on.
 import { Mm } from '../kernel/memory/mm.ts'
 import { SmapsWalk } from '../kernel/proc/smaps.ts'
-import { type Call, type Calls, SHARED } from './calls.ts'
+import { type Call, type Calls, SHARED } from './runner/calls.ts'
+import type { Stage } from './runner/stage.ts'
 import { type Scenario, scenario, type Variant } from './scenario.ts'
-import type { Stage } from './stage.ts'
 
 /** CPU 0 writes to a page while CPU 1 changes the mapping there. */
 function writeBeside(

@@ -2,9 +2,9 @@
 // two PMD entries? Low, high, and low again until both agree is fooled when a table goes and another one comes whose entry has
 // the same low half; not when the low halves differ.
 import { SmapsWalk } from '../kernel/proc/smaps.ts'
-import type { Call } from './calls.ts'
+import type { Call } from './runner/calls.ts'
+import type { Stage } from './runner/stage.ts'
 import { type Scenario, scenario, type Variant } from './scenario.ts'
-import type { Stage } from './stage.ts'
 
 const ASKED = 'thread 001, pmdp_get_lockless() on PAE, 10 and 11 May 2023; bugs.md, B21'
 

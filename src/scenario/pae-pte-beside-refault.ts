@@ -1,7 +1,7 @@
 // When is a PTE of two halves read whole without its lock? Where one page can follow another there only after a TLB flush that
 // waits for the reader: with interrupts off, on a CPU that runs the address space. Whoever else needs it whole takes the lock.
 import { SmapsWalk } from '../kernel/proc/smaps.ts'
-import type { Calls } from './calls.ts'
+import type { Calls } from './runner/calls.ts'
 import { type Scenario, scenario } from './scenario.ts'
 
 interface Reading {

@@ -4,10 +4,10 @@ import { pteOf } from '../check/detect/index.ts'
 import { Page, PageFlag } from '../kernel/memory/page.ts'
 import { Pte, ptePfn } from '../kernel/pagetable/entries.ts'
 import { Access } from '../kernel/pagetable/tlb.ts'
-import { type Call, type Calls, hex } from './calls.ts'
+import { type Call, type Calls, hex } from './runner/calls.ts'
+import { pageOf } from './runner/space-lines.ts'
+import type { Stage } from './runner/stage.ts'
 import { scenario } from './scenario.ts'
-import { pageOf } from './space-lines.ts'
-import type { Stage } from './stage.ts'
 
 /** A write of `value` to `page` by somebody who has it pinned, for `access`. */
 async function writeWhilePinned(

@@ -1,7 +1,7 @@
 // A pin keeps its frame whatever becomes of the mapping: what is written through it must not hit a page of somebody else.
 import { Page } from '../kernel/memory/page.ts'
 import { Access } from '../kernel/pagetable/tlb.ts'
-import type { Call, Calls } from './calls.ts'
+import type { Call, Calls } from './runner/calls.ts'
 import { type Scenario, scenario, type Variant } from './scenario.ts'
 
 const NO_REFERENCE: Variant = {

@@ -1,9 +1,9 @@
 // Placement looks for a gap and takes it: both under one hold of mmap_lock, or two calls get the same place.
 import { Mm } from '../kernel/memory/mm.ts'
 import { Placement } from '../kernel/syscall/mmap.ts'
-import { type Call, hex, READ_WRITE } from './calls.ts'
+import { type Call, hex, READ_WRITE } from './runner/calls.ts'
+import type { Stage } from './runner/stage.ts'
 import { scenario } from './scenario.ts'
-import type { Stage } from './stage.ts'
 
 /** An address space that no CPU has loaded. It is the scenario's own: the sequential model knows addresses, but chooses none. */
 function emptyMm({ now, call, kernel }: Stage): { readonly mm: number; readonly after: readonly Call[] } {

@@ -1,7 +1,7 @@
 // MADV_POPULATE faults page after page as the user would, under mmap_lock for reading, and looks by itself whether that has done it.
 import { pteOf } from '../check/detect/index.ts'
 import { Pte } from '../kernel/pagetable/entries.ts'
-import { READ_ONLY } from './calls.ts'
+import { READ_ONLY } from './runner/calls.ts'
 import { scenario } from './scenario.ts'
 
 /** CPU 0 populates a page that CPU 1 unmaps. */

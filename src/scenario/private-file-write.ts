@@ -1,5 +1,5 @@
 // A private mapping of a file shows the file's own pages until it is written to; then it gets copies, and the file stays as it is.
-import { READ_WRITE, SHARED } from './calls.ts'
+import { READ_WRITE, SHARED } from './runner/calls.ts'
 import { type Scenario, scenario, type Variant } from './scenario.ts'
 
 const TAKES_THE_FILES_PAGE: Variant = {

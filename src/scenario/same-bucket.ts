@@ -1,9 +1,9 @@
 // Pages of different files lie in one bucket of the page cache: who takes his out must not disturb who looks for another one.
 import { Global } from '../kernel/machine/globals.ts'
 import { Page } from '../kernel/memory/page.ts'
-import { SHARED } from './calls.ts'
+import { SHARED } from './runner/calls.ts'
+import { cachedFrame, pageOf } from './runner/space-lines.ts'
 import { scenario } from './scenario.ts'
-import { cachedFrame, pageOf } from './space-lines.ts'
 
 /** Pages of the larger file: more than there are buckets on a small machine. */
 const MANY = 40

@@ -1,10 +1,10 @@
 // What a scenario is: a small concurrent program on the kernel's own entries, the question that it answers, and the verdict
 // that is expected of each combination. One file per question, named after it; `all.ts` lists them.
 
-import { AXES, AXIS_NAMES, type Combination } from './axes.ts'
-import type { Call } from './calls.ts'
-import { ScenarioError } from './errors.ts'
-import type { Stage } from './stage.ts'
+import { AXES, AXIS_NAMES, type Combination } from './runner/axes.ts'
+import type { Call } from './runner/calls.ts'
+import { ScenarioError } from './runner/errors.ts'
+import type { Stage } from './runner/stage.ts'
 
 /** `safe`: no execution is wrong. Otherwise a part of what the checker must say is wrong, or a pattern of it. */
 export type Expectation = 'safe' | { readonly unsafe: RegExp }

@@ -1,6 +1,6 @@
 // Shared anonymous memory is a file that only its mappings know. Fork copies no entries of it: parent and child find its pages in
 // the page cache, each by a fault of its own.
-import { SHARED } from './calls.ts'
+import { SHARED } from './runner/calls.ts'
 import { scenario } from './scenario.ts'
 
 /** Parent and child touch a page of shared memory that neither has touched before. */

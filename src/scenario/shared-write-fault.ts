@@ -1,9 +1,9 @@
 // A shared page of a file is mapped for reading first; a write makes the entry writable in place and the page dirty.
 import { Page, PageFlag, pfnToVirt } from '../kernel/memory/page.ts'
 import { Vm } from '../kernel/vma/vma.ts'
-import { SHARED } from './calls.ts'
+import { SHARED } from './runner/calls.ts'
+import { cachedFrame, pageOf } from './runner/space-lines.ts'
 import { scenario } from './scenario.ts'
-import { cachedFrame, pageOf } from './space-lines.ts'
 
 /** CPU 0 writes to a page that is mapped for reading; CPU 1 takes the right to write away. */
 export const sharedWriteFaultVsMprotect = scenario({

@@ -1,9 +1,9 @@
 // RCU takes a CPU that sleeps or spins in a wait for quiescent. Does it say so in time, and does it say in time that it is back?
 
 import { FREED_UNDER_READER } from './rcu-mutants.ts'
+import type { Stage } from './runner/stage.ts'
 import type { Play } from './scenario.ts'
 import { scenario } from './scenario.ts'
-import type { Stage } from './stage.ts'
 
 type Program = typeof import('./programs/rcu.ts')
 

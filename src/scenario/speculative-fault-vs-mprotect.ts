@@ -1,7 +1,7 @@
 // A fault without locks decides by a copy of its VMA. The copy is worth something only if no writer has been at work between the
 // first read of the sequence count, before the look-up, and the last one, under the page-table lock.
 import { Vm } from '../kernel/vma/vma.ts'
-import { READ_ONLY } from './calls.ts'
+import { READ_ONLY } from './runner/calls.ts'
 import { scenario } from './scenario.ts'
 
 const FILE = 'design/speculative.ts'

@@ -1,6 +1,6 @@
 // A fault that holds no lock of the mm walks page tables that munmap frees. What keeps them: RCU or interrupts that are off, if
 // tables are freed accordingly; and the sequence count, looked at twice, which says whether they are still the mm's.
-import type { Combination } from './axes.ts'
+import type { Combination } from './runner/axes.ts'
 import { type Expectation, type Scenario, scenario, type Variant } from './scenario.ts'
 
 const FILE = 'design/speculative.ts'

@@ -1,6 +1,6 @@
 // The sequence count returns to an even value after each writer, but not to the same one. Who only asked whether a writer is at
 // work now would take a new mapping at the old place for the one that was copied.
-import { READ_ONLY } from './calls.ts'
+import { READ_ONLY } from './runner/calls.ts'
 import { scenario } from './scenario.ts'
 
 const FILE = 'design/speculative.ts'

@@ -1,8 +1,8 @@
 // call_srcu: what is deferred is freed after a grace period of its domain, by whoever makes the domain's steps. The lists of a
 // domain are everybody's, so they have a lock.
 import { FREED_UNDER_READER } from './rcu-mutants.ts'
+import type { Stage } from './runner/stage.ts'
 import { scenario, type Variant } from './scenario.ts'
-import type { Stage } from './stage.ts'
 
 /** Steps of grace periods after which everything that was queued before is free, if nobody reads. */
 const ENOUGH = 10

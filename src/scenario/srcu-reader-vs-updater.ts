@@ -1,8 +1,8 @@
 // Does an SRCU grace period wait for the readers from before it? It counts readers into one of two banks and scans both, one
 // before it flips to it and one after, because a reader may fetch the index long before it counts.
 import { FREED_UNDER_READER } from './rcu-mutants.ts'
+import type { Stage } from './runner/stage.ts'
 import { scenario, type Variant } from './scenario.ts'
-import type { Stage } from './stage.ts'
 
 type Program = typeof import('./programs/srcu.ts')
 

@@ -1,8 +1,8 @@
 // A CPU that has no use for an address space is not shot down. Is it in time, when it comes back, to be shot down again, and has
 // it forgotten what it knew?
-import type { Call, Calls } from './calls.ts'
+import type { Call, Calls } from './runner/calls.ts'
+import type { Stage } from './runner/stage.ts'
 import { scenario } from './scenario.ts'
-import type { Stage } from './stage.ts'
 
 const ASKED = 'field: switch_mm_irqs_off and mm_cpumask, lazy TLB mode; thread 000: a CPU on which the task never ran gets no IPI'
 const STALE = /stale|freed|no order|linear/

@@ -1,9 +1,9 @@
 // MADV_DONTNEED over the whole span of a PTE table gives the table back while faults go on in the same VMA: they hold the VMA
 // or mmap_lock for reading, and so does it. May a table go from under a fault?
 import { SmapsWalk } from '../kernel/proc/smaps.ts'
-import type { Calls } from './calls.ts'
+import type { Calls } from './runner/calls.ts'
+import type { Stage } from './runner/stage.ts'
 import { scenario, type Variant } from './scenario.ts'
-import type { Stage } from './stage.ts'
 
 /** A mapping of one PTE table's span on two CPUs, of which CPU 0 has written `page`. */
 function spanOf(stage: Stage): Calls & { readonly page: number; readonly giveBack: ReturnType<Calls['dontneed']> } {

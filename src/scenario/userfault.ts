@@ -1,8 +1,8 @@
 // userfaultfd's missing mode: a page that is not there is reported, never zero-filled, and whoever fills it does so once. The
 // kernel here reports at once and nobody sleeps in it: waiting for the page is the library's (see `library/userfault.ts`).
-import type { Call, Calls } from './calls.ts'
+import type { Call, Calls } from './runner/calls.ts'
+import type { Stage } from './runner/stage.ts'
 import { scenario } from './scenario.ts'
-import type { Stage } from './stage.ts'
 
 /** A range of two pages that userfaultfd fills, below a table that is there. */
 async function registered(

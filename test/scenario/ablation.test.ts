@@ -1,12 +1,12 @@
 // Ablation: what a cell executes, the order in which scenarios are asked, and each verdict for a change of which it is known.
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { AblationSite } from '../../src/check/ablate/index.ts'
-import { type Ablated, ablateSites, kernelSites } from '../../src/scenario/ablation.ts'
-import { inOrder, openKillRecord } from '../../src/scenario/ablation-order.ts'
 import { SCENARIOS } from '../../src/scenario/all.ts'
-import { cellsOf } from '../../src/scenario/cells.ts'
-import { openPool, type Pool } from '../../src/scenario/pool.ts'
-import type { CellName } from '../../src/scenario/question.ts'
+import { type Ablated, ablateSites, kernelSites } from '../../src/scenario/runner/ablation.ts'
+import { inOrder, openKillRecord } from '../../src/scenario/runner/ablation-order.ts'
+import { cellsOf } from '../../src/scenario/runner/cells.ts'
+import { openPool, type Pool } from '../../src/scenario/runner/pool.ts'
+import type { CellName } from '../../src/scenario/runner/question.ts'
 import type { Scenario } from '../../src/scenario/scenario.ts'
 
 const { sites, files } = kernelSites()

@@ -2,12 +2,12 @@
 import { describe, expect, it } from 'vitest'
 import type { ExploreReport } from '../../src/check/explore/index.ts'
 import { SCENARIOS } from '../../src/scenario/all.ts'
-import { isUsual, USUAL_DESIGNS } from '../../src/scenario/axes.ts'
-import { type Cell, cellName, cellsOf, combinationsOf } from '../../src/scenario/cells.ts'
-import { cellOf, nameOf, resultOf } from '../../src/scenario/check.ts'
-import { ScenarioError } from '../../src/scenario/errors.ts'
+import { isUsual, USUAL_DESIGNS } from '../../src/scenario/runner/axes.ts'
+import { type Cell, cellName, cellsOf, combinationsOf } from '../../src/scenario/runner/cells.ts'
+import { cellOf, nameOf, resultOf } from '../../src/scenario/runner/check.ts'
+import { ScenarioError } from '../../src/scenario/runner/errors.ts'
+import { editedFiles } from '../../src/scenario/runner/variant.ts'
 import { type Expectation, expectationOf, type Scenario, scenario } from '../../src/scenario/scenario.ts'
-import { editedFiles } from '../../src/scenario/variant.ts'
 
 const base: Scenario = { name: 'a', question: '?', asked: 'here', cpus: 2, setUp: () => ({ calls: [] }), expect: 'safe' }
 const broken = { name: 'broken', wrong: 'all', edits: [], unsafe: /freed/ }

@@ -5,11 +5,11 @@ import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
 import { explore, replay } from '../../src/check/explore/index.ts'
 import { SCENARIOS } from '../../src/scenario/all.ts'
-import type { Combination } from '../../src/scenario/axes.ts'
-import { cellOf, exploreRehearsal } from '../../src/scenario/check.ts'
-import { rehearse } from '../../src/scenario/rehearse.ts'
+import type { Combination } from '../../src/scenario/runner/axes.ts'
+import { cellOf, exploreRehearsal } from '../../src/scenario/runner/check.ts'
+import { rehearse } from '../../src/scenario/runner/rehearse.ts'
+import { brokenTree } from '../../src/scenario/runner/variant.ts'
 import type { Variant } from '../../src/scenario/scenario.ts'
-import { brokenTree } from '../../src/scenario/variant.ts'
 
 const DETECT = fileURLToPath(new URL('../../src/check/detect/', import.meta.url))
 

@@ -1,9 +1,9 @@
 // The whole built-in matrix, as `gracewalk check` runs it: every scenario on every combination, and every broken variant.
 import { describe, expect, it } from 'vitest'
 import { SCENARIOS } from '../../src/scenario/all.ts'
-import { cellName, cellsOf } from '../../src/scenario/cells.ts'
-import type { CheckResult } from '../../src/scenario/check.ts'
-import { openPool } from '../../src/scenario/pool.ts'
+import { cellName, cellsOf } from '../../src/scenario/runner/cells.ts'
+import type { CheckResult } from '../../src/scenario/runner/check.ts'
+import { openPool } from '../../src/scenario/runner/pool.ts'
 
 /** Executions that a cell may take: most take a few thousand. No time, so that a busy machine comes to the same verdicts. */
 const BUDGET = 1_000_000

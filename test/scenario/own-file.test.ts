@@ -7,12 +7,12 @@ import { fileURLToPath, pathToFileURL } from 'node:url'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { Progress } from '../../src/check/explore/index.ts'
 import { scenariosIn } from '../../src/scenario/all.ts'
-import { checkCellJobs } from '../../src/scenario/cell-model.ts'
-import { type CheckResult, cellOf } from '../../src/scenario/check.ts'
-import { openPool, type Pool } from '../../src/scenario/pool.ts'
-import type { CellName, SentOptions } from '../../src/scenario/question.ts'
+import { checkCellJobs } from '../../src/scenario/runner/cell-model.ts'
+import { type CheckResult, cellOf } from '../../src/scenario/runner/check.ts'
+import { openPool, type Pool } from '../../src/scenario/runner/pool.ts'
+import type { CellName, SentOptions } from '../../src/scenario/runner/question.ts'
+import { scratchDirectory } from '../../src/scenario/runner/scratch.ts'
 import type { Scenario } from '../../src/scenario/scenario.ts'
-import { scratchDirectory } from '../../src/scenario/scratch.ts'
 
 const MINE = fileURLToPath(new URL('./fixtures/mine.mjs', import.meta.url))
 const directory = mkdtempSync(join(tmpdir(), 'gracewalk-test-'))

@@ -2,11 +2,11 @@
 // otherwise, or ends otherwise, is caught.
 import { describe, expect, it } from 'vitest'
 import { openTree } from '../../src/check/index.ts'
-import type { Call } from '../../src/scenario/calls.ts'
-import { cellOf, checkCell } from '../../src/scenario/check.ts'
+import type { Call } from '../../src/scenario/runner/calls.ts'
+import { cellOf, checkCell } from '../../src/scenario/runner/check.ts'
+import { sequentialModel } from '../../src/scenario/runner/sequential.ts'
+import { type Stage, setStage } from '../../src/scenario/runner/stage.ts'
 import { type Play, scenario } from '../../src/scenario/scenario.ts'
-import { sequentialModel } from '../../src/scenario/sequential.ts'
-import { type Stage, setStage } from '../../src/scenario/stage.ts'
 
 const one = { name: 'a', question: '?', asked: 'here', cpus: 2, designs: ['mmap-lock'], archs: ['x86_64'], expect: 'safe' } as const
 const combination = { design: 'mmap-lock', arch: 'x86_64', freeing: 'rcu-batch' }

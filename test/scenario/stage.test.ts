@@ -1,11 +1,11 @@
 // The stage: what a set-up can do before the first interleaving, what its calls are called, and that all of it is given back.
 import { describe, expect, it } from 'vitest'
 import { openTree } from '../../src/check/index.ts'
-import { hex, READ_ONLY, READ_WRITE } from '../../src/scenario/calls.ts'
-import { cellOf, checkCell } from '../../src/scenario/check.ts'
-import { loadProgram } from '../../src/scenario/program.ts'
+import { hex, READ_ONLY, READ_WRITE } from '../../src/scenario/runner/calls.ts'
+import { cellOf, checkCell } from '../../src/scenario/runner/check.ts'
+import { loadProgram } from '../../src/scenario/runner/program.ts'
+import { type Backstage, setStage } from '../../src/scenario/runner/stage.ts'
 import { type Scenario, scenario } from '../../src/scenario/scenario.ts'
-import { type Backstage, setStage } from '../../src/scenario/stage.ts'
 
 const one = { question: '?', asked: 'here', cpus: 2, designs: ['vma-lock'], archs: ['x86_64'], expect: 'safe' } as const
 const counter = new URL('./fixtures/kinds.ts', import.meta.url)

@@ -6,10 +6,10 @@ import { type Machine, openTree, runAlone, type Tree } from '../../../src/check/
 import { Global } from '../../../src/kernel/machine/globals.ts'
 import { PAGE_STRUCT_SHIFT, Page } from '../../../src/kernel/memory/page.ts'
 import { ptePfn } from '../../../src/kernel/pagetable/entries.ts'
-import { AXES } from '../../../src/scenario/axes.ts'
-import { cellOf, checkCell } from '../../../src/scenario/check.ts'
 import { copyOnWriteVsLettingGo } from '../../../src/scenario/copy-on-write-vs-letting-go.ts'
 import { forkVsMremap } from '../../../src/scenario/fork-vs-munmap.ts'
+import { AXES } from '../../../src/scenario/runner/axes.ts'
+import { cellOf, checkCell } from '../../../src/scenario/runner/check.ts'
 import { unmapOfSharedPage } from '../../../src/scenario/unmap-of-shared-page.ts'
 import { look, scene } from './kernel-scenes.ts'
 

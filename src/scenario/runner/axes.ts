@@ -1,7 +1,7 @@
 // What can be selected: the axes, and the names of every value of them.
-import { architectures } from '../kernel/arch/architectures.ts'
-import { designs } from '../kernel/design/designs.ts'
-import { freeings } from '../kernel/pagetable/freeing.ts'
+import { architectures } from '../../kernel/arch/architectures.ts'
+import { designs } from '../../kernel/design/designs.ts'
+import { freeings } from '../../kernel/pagetable/freeing.ts'
 
 /** What the argument is about: one value of each axis, by name. */
 export interface Combination {

@@ -11,13 +11,13 @@ import {
   readLayouts,
   record,
   replayFile,
-} from '../check/counterexample/index.ts'
-import { type ExploreOptions, type ExploreReport, explore, NothingExplored, type Path, replay } from '../check/explore/index.ts'
+} from '../../check/counterexample/index.ts'
+import { type ExploreOptions, type ExploreReport, explore, NothingExplored, type Path, replay } from '../../check/explore/index.ts'
+import { expectationOf, type Scenario, unknownValue } from '../scenario.ts'
 import { AXES, type Combination } from './axes.ts'
 import { type Cell, cellsOf } from './cells.ts'
 import { ScenarioError } from './errors.ts'
 import { type Rehearsal, type RehearseOptions, rehearse } from './rehearse.ts'
-import { expectationOf, type Scenario, unknownValue } from './scenario.ts'
 
 /** How to check. */
 export interface CheckOptions extends RehearseOptions {

@@ -1,12 +1,12 @@
 // A scenario's set-up, run and looked at: what its author got wrong comes out as one sentence that names the scenario and the
 // place, not as a stack of ours.
 import { fileURLToPath } from 'node:url'
+import type { Play, Scenario } from '../scenario.ts'
 import { ScenarioError } from './errors.ts'
-import type { Play, Scenario } from './scenario.ts'
 import type { Stage } from './stage.ts'
 
 /** What is ours: frames in it say nothing to the author of a scenario. */
-const OURS = new URL('../', import.meta.url).href
+const OURS = new URL('../../', import.meta.url).href
 
 /** Runs the set-up of `scenario` on `stage`. Throws `ScenarioError` where it throws or returns something that cannot be played. */
 export async function playOf(scenario: Scenario, stage: Stage): Promise<Play> {

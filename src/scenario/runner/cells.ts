@@ -1,7 +1,8 @@
 // The matrix: every scenario on every combination for which its question makes sense, and its broken variants.
+
+import { type Expectation, expectationOf, type Scenario, type Variant } from '../scenario.ts'
 import { type Combination, isUsual, USUAL_DESIGNS } from './axes.ts'
 import { ScenarioError } from './errors.ts'
-import { type Expectation, expectationOf, type Scenario, type Variant } from './scenario.ts'
 
 /** One thing to check. */
 export interface Cell {

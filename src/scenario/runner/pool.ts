@@ -2,7 +2,7 @@
 // ended: a kernel may go round for ever without an instruction at which a search could stop.
 import { availableParallelism } from 'node:os'
 import { Worker } from 'node:worker_threads'
-import type { Progress } from '../check/explore/index.ts'
+import type { Progress } from '../../check/explore/index.ts'
 import { ScenarioError } from './errors.ts'
 import type { Answer, CellName, Findings, Question } from './question.ts'
 import { scratchDirectory } from './scratch.ts'

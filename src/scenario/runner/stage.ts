@@ -1,12 +1,12 @@
 // The stage of a scenario: a small machine, booted natively, with warm per-CPU pools, taken over by stepped CPUs. What the
 // set-up asks for runs on it before the first interleaving; detectors listen from the beginning.
 
-import type { FileDescription } from '../check/detect/index.ts'
-import { attachKernel, type Machine, runAlone, type Stepped, type Task, type Tree } from '../check/index.ts'
-import { PAGE_WORDS, PTE_FRAGMENTS, PTRS_PER_PTE } from '../kernel/arch/arch.ts'
-import { Global } from '../kernel/machine/globals.ts'
-import { fileStamp } from '../kernel/memory/page-cache.ts'
-import { bootMachine, prefill } from '../machine/machine.ts'
+import type { FileDescription } from '../../check/detect/index.ts'
+import { attachKernel, type Machine, runAlone, type Stepped, type Task, type Tree } from '../../check/index.ts'
+import { PAGE_WORDS, PTE_FRAGMENTS, PTRS_PER_PTE } from '../../kernel/arch/arch.ts'
+import { Global } from '../../kernel/machine/globals.ts'
+import { fileStamp } from '../../kernel/memory/page-cache.ts'
+import { bootMachine, prefill } from '../../machine/machine.ts'
 import type { Combination } from './axes.ts'
 import { type Call, type Calls, callsOn, type Kernel, type User } from './calls.ts'
 import { ScenarioError } from './errors.ts'
@@ -68,10 +68,10 @@ export async function setStage(cpus: number, combination: Combination, tree: Tre
   const machine = await attachKernel(tree, handle.buffer)
   listen(machine)
   const kernel = (await tree.module('kernel.ts')) as Kernel
-  const alloc = await tree.module<typeof import('../kernel/memory/page-alloc.ts')>('memory/page-alloc.ts')
-  const slab = await tree.module<typeof import('../kernel/memory/slab.ts')>('memory/slab.ts')
-  const { pageToVirt } = (await tree.module('memory/page.ts')) as unknown as typeof import('../kernel/memory/page.ts')
-  const barrier = await loadProgram<typeof import('./programs/barrier.ts')>(tree, 'barrier')
+  const alloc = await tree.module<typeof import('../../kernel/memory/page-alloc.ts')>('memory/page-alloc.ts')
+  const slab = await tree.module<typeof import('../../kernel/memory/slab.ts')>('memory/slab.ts')
+  const { pageToVirt } = (await tree.module('memory/page.ts')) as unknown as typeof import('../../kernel/memory/page.ts')
+  const barrier = await loadProgram<typeof import('../programs/barrier.ts')>(tree, 'barrier')
   const user: User = await loadProgram(tree, 'user')
   const spaces: number[] = []
   const history: Past[] = []

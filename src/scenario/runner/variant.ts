@@ -2,16 +2,16 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { variantTree } from '../check/ablate/index.ts'
-import { openTree, type Tree } from '../check/index.ts'
+import { variantTree } from '../../check/ablate/index.ts'
+import { openTree, type Tree } from '../../check/index.ts'
+import type { Variant } from '../scenario.ts'
 import { ScenarioError } from './errors.ts'
-import type { Variant } from './scenario.ts'
 import { ownDirectory } from './scratch.ts'
 
 /** The kernel's source. */
-export const KERNEL_SOURCE = fileURLToPath(new URL('../../src/kernel', import.meta.url))
+export const KERNEL_SOURCE = fileURLToPath(new URL('../../../src/kernel', import.meta.url))
 
-const STEPPED_KERNEL = fileURLToPath(new URL('../stepped/kernel', import.meta.url))
+const STEPPED_KERNEL = fileURLToPath(new URL('../../stepped/kernel', import.meta.url))
 
 /** The texts of the files that `variant` changes. Throws `ScenarioError` where an edit does not fit the source. */
 export function editedFiles(variant: Variant): Record<string, string> {

@@ -2,12 +2,12 @@
 // user's own, at load time, and import the kernel's modules by `gracewalk/kernel/…` or, in this repository, by their path.
 import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
-import type { Stepped, Tree } from '../check/tree.ts'
-import { SourceRefused } from '../compile/source.ts'
+import type { Stepped, Tree } from '../../check/tree.ts'
+import { SourceRefused } from '../../compile/source.ts'
 import { ScenarioError } from './errors.ts'
 
 /** The programs that ship, as source. */
-const SHIPPED = new URL('../../src/scenario/programs/', import.meta.url)
+const SHIPPED = new URL('../../../src/scenario/programs/', import.meta.url)
 
 const loaded = new WeakMap<Tree, Map<string, Promise<unknown>>>()
 

@@ -1,8 +1,8 @@
 // The order in which scenarios are asked about a changed place: first those that have noticed most near it, and those of which a
 // broken variant changes the same lines. Only the time to the first that notices depends on it, no verdict does.
-import type { AblationSite } from '../check/ablate/index.ts'
+import type { AblationSite } from '../../check/ablate/index.ts'
+import type { Scenario } from '../scenario.ts'
 import type { Cell } from './cells.ts'
-import type { Scenario } from './scenario.ts'
 
 /** Remembers which scenarios noticed what. */
 export interface KillRecord {

@@ -1,6 +1,6 @@
 // What Workers are asked and what they answer. Cells travel by name, because scenarios are functions.
-import type { Progress } from '../check/explore/index.ts'
-import { SCENARIOS, scenariosIn } from './all.ts'
+import type { Progress } from '../../check/explore/index.ts'
+import { SCENARIOS, scenariosIn } from '../all.ts'
 import type { Combination } from './axes.ts'
 import type { Cell } from './cells.ts'
 import { type CheckOptions, type CheckResult, cellOf } from './check.ts'

@@ -1,12 +1,12 @@
 // Ablation: each synchronising site that a scenario executes is changed by itself, and the scenarios are checked again. A
 // site without which something goes wrong is load-bearing; one that no scenario misses is either unneeded there or a gap in
 // the scenarios.
-import { type AblationSite, ablate, findSites, readKernelFiles } from '../check/ablate/index.ts'
+import { type AblationSite, ablate, findSites, readKernelFiles } from '../../check/ablate/index.ts'
+import type { Scenario } from '../scenario.ts'
 import { inOrder, isAbout, type KillRecord, openKillRecord } from './ablation-order.ts'
 import { type Cell, cellName, cellsOf } from './cells.ts'
 import { openPool, type Pool, WORKER_BROKE, WORKER_SILENT, type WorkerError } from './pool.ts'
 import type { CellName, SentOptions, Trial } from './question.ts'
-import type { Scenario } from './scenario.ts'
 import { KERNEL_SOURCE } from './variant.ts'
 
 /** Detectors of bookkeeping: rules about how code is written, which do not count as noticing. */

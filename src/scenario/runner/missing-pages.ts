@@ -1,9 +1,9 @@
 // userfaultfd's missing mode in the sequential model, which knows nothing of it: which pages are registered, and which of them
 // somebody has filled. It is asked before the call goes to the model.
-import type { CallDescription } from '../check/detect/index.ts'
-import { VmFault } from '../kernel/fault/fault.ts'
-import { Errno } from '../kernel/machine/errno.ts'
-import { Advice } from '../kernel/syscall/madvise.ts'
+import type { CallDescription } from '../../check/detect/index.ts'
+import { VmFault } from '../../kernel/fault/fault.ts'
+import { Errno } from '../../kernel/machine/errno.ts'
+import { Advice } from '../../kernel/syscall/madvise.ts'
 
 /** The missing pages of one address space. */
 export interface MissingPages {

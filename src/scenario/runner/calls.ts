@@ -1,20 +1,20 @@
 // What a CPU of a scenario can do: system calls, user accesses, waiting for callbacks, and functions of a program of the
 // scenario's own. A call says in text what it is, and to the detectors what it does to which pages.
 
-import type { CallDescription, FileDescription } from '../check/detect/index.ts'
-import type { Machine, Stepped } from '../check/index.ts'
-import { VmFault } from '../kernel/fault/fault.ts'
-import { Errno } from '../kernel/machine/errno.ts'
-import { Advice } from '../kernel/syscall/madvise.ts'
-import { Placement } from '../kernel/syscall/mmap.ts'
-import { Vm } from '../kernel/vma/vma.ts'
+import type { CallDescription, FileDescription } from '../../check/detect/index.ts'
+import type { Machine, Stepped } from '../../check/index.ts'
+import { VmFault } from '../../kernel/fault/fault.ts'
+import { Errno } from '../../kernel/machine/errno.ts'
+import { Advice } from '../../kernel/syscall/madvise.ts'
+import { Placement } from '../../kernel/syscall/mmap.ts'
+import { Vm } from '../../kernel/vma/vma.ts'
 import { ScenarioError } from './errors.ts'
 
 /** The kernel's entries, stepped. */
-export type Kernel = Stepped<typeof import('../kernel/kernel.ts')>
+export type Kernel = Stepped<typeof import('../../kernel/kernel.ts')>
 
 /** User accesses, stepped. */
-export type User = Stepped<typeof import('./programs/user.ts')>
+export type User = Stepped<typeof import('../programs/user.ts')>
 
 /** One call of a CPU. */
 export interface Call {

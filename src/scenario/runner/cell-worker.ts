@@ -1,6 +1,6 @@
 // A Worker of the pool: answers one question after the other.
 import { parentPort, workerData } from 'node:worker_threads'
-import type { Progress } from '../check/explore/index.ts'
+import type { Progress } from '../../check/explore/index.ts'
 import { checkCell } from './check.ts'
 import { type BlockCounter, openBlockCounter } from './coverage.ts'
 import { type Answer, cellNamed, type Findings, type Question, type Trial, type TrialsQuestion } from './question.ts'

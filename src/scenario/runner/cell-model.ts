@@ -1,5 +1,5 @@
 // A cell of the matrix as a model that several Workers build, each for itself, to share one search (`exploreJobs`).
-import { type ExploreReport, exploreJobs, type Model, type Progress } from '../check/explore/index.ts'
+import { type ExploreReport, exploreJobs, type Model, type Progress } from '../../check/explore/index.ts'
 import type { Cell } from './cells.ts'
 import { type CheckResult, nothingRan, resultOf } from './check.ts'
 import { type CellName, cellNamed, type SentOptions } from './question.ts'

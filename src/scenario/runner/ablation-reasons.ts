@@ -1,6 +1,6 @@
 // Why no scenario misses a site: what is known of those that ablation found to survive. What stands here is read by people only;
 // no verdict depends on it.
-import type { AblationSite } from '../check/ablate/index.ts'
+import type { AblationSite } from '../../check/ablate/index.ts'
 
 interface Reason {
   readonly file: RegExp

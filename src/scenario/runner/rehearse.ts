@@ -1,14 +1,14 @@
 // From a cell of the matrix to a model that can be explored: the stage is set, detectors listen, calls wait at their start.
 // What each execution ends with belongs here too: results, tear-down, leaks.
 
-import { createRecorder, type Recorder } from '../check/counterexample/index.ts'
-import { type CallDescription, createDetectors, type Detectors, entryPairs } from '../check/detect/index.ts'
-import { kernelModel, type Model } from '../check/explore/index.ts'
-import { type Machine, openTree, type Tree } from '../check/index.ts'
-import type { Watch } from '../check/watch.ts'
+import { createRecorder, type Recorder } from '../../check/counterexample/index.ts'
+import { type CallDescription, createDetectors, type Detectors, entryPairs } from '../../check/detect/index.ts'
+import { kernelModel, type Model } from '../../check/explore/index.ts'
+import { type Machine, openTree, type Tree } from '../../check/index.ts'
+import type { Watch } from '../../check/watch.ts'
+import type { Play } from '../scenario.ts'
 import type { Cell } from './cells.ts'
 import { playOf } from './play.ts'
-import type { Play } from './scenario.ts'
 import { sequentialModel } from './sequential.ts'
 import { type Backstage, setStage } from './stage.ts'
 import { brokenTree } from './variant.ts'

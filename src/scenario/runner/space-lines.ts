@@ -1,14 +1,14 @@
 // The end of an execution in words: mappings and what their pages hold, once as the machine has it and once as the sequential
 // model does. Both are written alike, so that they can be compared.
-import { type Mapping, mappingsOf, pteOf } from '../check/detect/index.ts'
-import { Global } from '../kernel/machine/globals.ts'
-import { File } from '../kernel/memory/file.ts'
-import { Inode } from '../kernel/memory/inode.ts'
-import { PAGE_STRUCT_SHIFT, Page, PageFlag, pfnToVirt } from '../kernel/memory/page.ts'
-import { fileStamp } from '../kernel/memory/page-cache.ts'
-import { Pte, ptePfn } from '../kernel/pagetable/entries.ts'
-import { Vm } from '../kernel/vma/vma.ts'
-import type { Oracle, ProcessId } from '../oracle/oracle.ts'
+import { type Mapping, mappingsOf, pteOf } from '../../check/detect/index.ts'
+import { Global } from '../../kernel/machine/globals.ts'
+import { File } from '../../kernel/memory/file.ts'
+import { Inode } from '../../kernel/memory/inode.ts'
+import { PAGE_STRUCT_SHIFT, Page, PageFlag, pfnToVirt } from '../../kernel/memory/page.ts'
+import { fileStamp } from '../../kernel/memory/page-cache.ts'
+import { Pte, ptePfn } from '../../kernel/pagetable/entries.ts'
+import { Vm } from '../../kernel/vma/vma.ts'
+import type { Oracle, ProcessId } from '../../oracle/oracle.ts'
 
 /** What is written for a page that cannot be read. */
 const UNREADABLE = '?'
