@@ -94,8 +94,9 @@ function checkInitialiser(module: Module, init: Node, isDesign: boolean, say: Sa
       } else if (node.type === 'ObjectExpression' || node.type === 'ArrayExpression') {
         if (!frozen.has(node)) say(node, 'a table that is not frozen (Object.freeze)')
       } else if (node.type === 'SpreadElement') {
-        // A table may have another one's fields.
-        if (node.argument.type !== 'Identifier' || parent?.type !== 'ObjectExpression') say(node, FORBIDDEN.SpreadElement as string)
+        // A table may have another one's fields; a design's functions must be seen where they stand.
+        if (isDesign || node.argument.type !== 'Identifier' || parent?.type !== 'ObjectExpression')
+          say(node, FORBIDDEN.SpreadElement as string)
       } else if (node.type === 'Literal') {
         if (typeof node.value === 'bigint' || 'bigint' in node) say(node, 'a BigInt')
         else if ('regex' in node) say(node, 'a regular expression')

@@ -40,6 +40,10 @@ const SAMPLES: readonly (readonly [reason: string, text: string])[] = [
   ['throw: errors are errno numbers', 'function f(): void {\n  @throw 1\n}'],
   ['spread', 'function f(p: number): void {\n  f(@...p)\n}'],
   ['spread', 'export const T = Object.freeze({ @...Object.freeze({ a: 1 }) })'],
+  [
+    'spread',
+    "import type { Design } from '../design/design.ts'\nconst T = Object.freeze({ a: 1 })\nexport const U: Design = Object.freeze({ @...T })",
+  ],
   ['spread', 'const T = Object.freeze([1])\nexport const U = Object.freeze([@...T])'],
   ['a rest parameter', 'function f(@...p: number[]): void {}'],
   ['destructuring', 'function f(p: number): void {\n  const @[a] = p\n}'],
