@@ -50,7 +50,7 @@ const UPPER_LEVELS_POPULATED: Variant = {
   name: 'upper-levels-populated',
   wrong: 'missing upper tables are allocated, as a fault under a lock does',
   edits: [
-    { file: FILE, from: 'import { findPmd, pteIndex }', to: 'import { findPmd, pmdAlloc, pteIndex }' },
+    { file: FILE, from: 'import { findPmd, pteIndex, ', to: 'import { findPmd, pmdAlloc, pteIndex, ' },
     { file: FILE, from: '  const pmd = findPmd(mm, vpn)\n', to: '  const pmd = pmdAlloc(mm, vpn)\n' },
   ],
   unsafe: /words of page tables are counted|leak/,

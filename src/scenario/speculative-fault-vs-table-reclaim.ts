@@ -24,7 +24,7 @@ export const speculativeFaultVsTableReclaim = scenario({
       edits: [
         {
           file: 'design/speculative.ts',
-          from: `  if (pmdpGetLockless(pmd) !== pmdval) {
+          from: `  if (upperGetLockless(pmd) !== pmdval) {
     spinUnlock(ptl)
     return refuse(Outcome.pmdChanged, form)
   }

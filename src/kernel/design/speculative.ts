@@ -12,9 +12,9 @@ import { Cpu } from '../machine/percpu.ts'
 import { struct } from '../machine/struct.ts'
 import { getFileNotZero, putFile } from '../memory/file.ts'
 import { Mm } from '../memory/mm.ts'
-import { pmdpGetLockless, ptepGet, upperIsTable, upperTable } from '../pagetable/entries.ts'
-import { findPmd, pteIndex } from '../pagetable/levels.ts'
-import { pteLockptr, pteOffsetMapLock } from '../pagetable/pte-offset-map.ts'
+import { ptepGet, upperIsTable, upperTable } from '../pagetable/entries.ts'
+import { findPmd, pteIndex, upperGetLockless } from '../pagetable/levels.ts'
+import { pteLockptr, pteMapLocked, pteOffsetMapLock } from '../pagetable/pte-offset-map.ts'
 import { Access } from '../pagetable/tlb.ts'
 import { callRcu, rcuReadLock, rcuReadUnlock } from '../sync/rcu.ts'
 import { RcuFunc } from '../sync/rcu-func.ts'
@@ -171,7 +171,7 @@ function faultOnCopy(mm: number, vpn: number, access: number, form: number): num
   walkBegin(form)
   // Nothing is populated: munmap may have freed the tables here, and nobody would come by to free what is put in afterwards.
   const pmd = findPmd(mm, vpn)
-  const pmdval = pmd === 0 ? 0 : pmdpGetLockless(pmd)
+  const pmdval = pmd === 0 ? 0 : upperGetLockless(pmd)
   const pte = upperIsTable(pmdval) ? ptepGet(upperTable(pmdval) + pteIndex(vpn) * ENTRY_WORDS) : 0
   walkEnd(form)
   if (pmd === 0) return Outcome.upper
@@ -204,7 +204,7 @@ function mapLockSpeculatively(mm: number, pmd: number, vpn: number, form: number
   walkBegin(form)
   // Until now nothing kept the table in which the PMD slot lies. If no writer has begun yet, whoever frees it must wait.
   if (readSeqcountRetry(mm + Mm.mmLockSeq, seq) !== 0) return refuse(Outcome.seqBeforeLock, form)
-  if (pmdpGetLockless(pmd) !== pmdval) return refuse(Outcome.pmdChanged, form)
+  if (upperGetLockless(pmd) !== pmdval) return refuse(Outcome.pmdChanged, form)
   const ptl = pteLockptr(pmdval)
   // Not spinLock: its holder may be waiting for an IPI that this CPU, with interrupts off, does not answer (a write fault flushes
   // the entry that it replaces under this lock). Under RCU spinning would be no deadlock, but wait behind a stream of lockers.
@@ -215,15 +215,15 @@ function mapLockSpeculatively(mm: number, pmd: number, vpn: number, form: number
     return refuse(Outcome.seqUnderLock, form)
   }
   // Who gives an empty table back holds mmap_lock for reading only, and this lock: the count does not tell, the PMD does.
-  if (pmdpGetLockless(pmd) !== pmdval) {
+  if (upperGetLockless(pmd) !== pmdval) {
     spinUnlock(ptl)
     return refuse(Outcome.pmdChanged, form)
   }
   // The lock keeps the table from here on; whoever asked for the entry ends with `pteUnmap`.
-  rcuReadLock()
+  const ptep = pteMapLocked(pmdval, vpn)
   walkEnd(form)
   store(thisCpu() + Cpu.out1, ptl)
-  return upperTable(pmdval) + pteIndex(vpn) * ENTRY_WORDS
+  return ptep
 }
 
 function refuse(outcome: number, form: number): number {

@@ -67,6 +67,11 @@ export function pmdpGetLocklessEnd(): void {
   if (ENTRY_READ >= EntryRead.irqOff) irqRestore()
 }
 
+/** An upper entry, read without its lock: `pmdpGetLockless` with what it needs around it. */
+export function upperGetLockless(slot: number): number {
+  return ENTRY_READ === EntryRead.whole ? readOnce(slot) : upperGetIrqOff(slot)
+}
+
 function upperGetIrqOff(slot: number): number {
   pmdpGetLocklessStart()
   const entry = pmdpGetLockless(slot)
@@ -75,8 +80,7 @@ function upperGetIrqOff(slot: number): number {
 }
 
 function below(slot: number, vpn: number, shift: number, entries: number): number {
-  const entry = ENTRY_READ === EntryRead.whole ? readOnce(slot) : upperGetIrqOff(slot)
-  return slotIn(entry, vpn, shift, entries)
+  return slotIn(upperGetLockless(slot), vpn, shift, entries)
 }
 
 /** The slot of page `vpn` in the table that upper entry `entry` names, whose entries cover 2^`shift` pages; 0 if it names none. */

@@ -1,7 +1,7 @@
 // Reclaim of empty page tables (CONFIG_PT_RECLAIM, 2024): MADV_DONTNEED over the whole span of a PTE table gives the table back,
 // under mmap_lock for reading only, while faults go on in the same VMA. This is why `pteOffsetMapLock` may fail and looks at
 // the PMD a second time.
-import { ENTRY_WORDS, PTRS_PER_PTE } from '../arch/arch.ts'
+import { ENTRY_READ, ENTRY_WORDS, EntryRead, PTRS_PER_PTE } from '../arch/arch.ts'
 import { load, readOnce, thisCpu, writeOnce } from '../machine/instructions.ts'
 import { Cpu } from '../machine/percpu.ts'
 import { Mm } from '../memory/mm.ts'
@@ -15,11 +15,12 @@ import { Level } from './table-alloc.ts'
 
 /**
  * Gives back the empty PTE tables whose whole span lies between the pages `start` and `end` (exclusive), where the machine's
- * policy frees tables through RCU: faults hold no more than that while they map an entry. mmap_lock is held for reading, and a
+ * policy frees tables through RCU (faults hold no more than that while they map an entry) and entries are read whole. mmap_lock is held for reading, and a
  * gather is under way on this CPU.
  */
 export function reclaimPtTables(mm: number, start: number, end: number): void {
-  if (!tablesOutliveRcuReaders()) return
+  // Of two halves, a table that comes before the flush for this one would be taken for it (see `pmdpGetLockless`).
+  if (ENTRY_READ !== EntryRead.whole || !tablesOutliveRcuReaders()) return
   let vpn = nextPteTable(mm, start, end)
   while (vpn < end) {
     const next = pmdAddrEnd(vpn, end)

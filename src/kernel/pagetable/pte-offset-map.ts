@@ -3,7 +3,7 @@
 // Rules of the series "arch: allow pte_offset_map[_lock]() to fail" (May and June 2023).
 import { ENTRY_READ, ENTRY_WORDS, EntryRead } from '../arch/arch.ts'
 import { kmapLocal, kunmapLocal } from '../machine/annotations.ts'
-import { irqRestore, load, store, thisCpu } from '../machine/instructions.ts'
+import { irqRestore, irqSave, load, store, thisCpu } from '../machine/instructions.ts'
 import { Cpu } from '../machine/percpu.ts'
 import { Page, virtToPage } from '../memory/page.ts'
 import { rcuReadLock, rcuReadUnlock } from '../sync/rcu.ts'
@@ -47,6 +47,15 @@ function pmdpGetIrqOff(pmd: number): number {
  */
 export function pteOffsetKernel(pmd: number, vpn: number): number {
   return upperTable(upperGet(pmd)) + pteIndex(vpn) * ENTRY_WORDS
+}
+
+/** Maps the entry of page `vpn` in the table that PMD value `pmdval` names and that the caller has locked; until `pteUnmap`. */
+export function pteMapLocked(pmdval: number, vpn: number): number {
+  rcuReadLock()
+  if (ENTRY_READ === EntryRead.irqOffUntilUnmap) irqSave()
+  const ptep = upperTable(pmdval) + pteIndex(vpn) * ENTRY_WORDS
+  kmapLocal(ptep)
+  return ptep
 }
 
 /** pte_unmap: ends what `pteOffsetMap` began. Maps nest: the last one is unmapped first. */
