@@ -154,6 +154,17 @@ const REASONS: readonly Reason[] = [
     operator: /atomicity/,
     why: "the counter is this CPU's own, and no interrupt handler reads under SRCU",
   },
+  {
+    file: /^syscall\/exit\.ts$/,
+    function: /^exitMmap$/,
+    why: 'the last user of the address space has gone: nobody faults in it or changes it any more',
+  },
+  {
+    file: /^syscall\/fork\.ts$/,
+    function: /^(dupVma|sysFork)$/,
+    text: /\((copy|child)\)$/,
+    why: 'the child is seen by nobody before fork returns',
+  },
   { file: /^sync\/lock-stat\.ts$/, function: /./, why: 'statistics, off during checks' },
   {
     file: /./,
