@@ -80,7 +80,8 @@ function upperGetIrqOff(slot: number): number {
 }
 
 function below(slot: number, vpn: number, shift: number, entries: number): number {
-  return slotIn(upperGetLockless(slot), vpn, shift, entries)
+  const entry = ENTRY_READ === EntryRead.whole ? readOnce(slot) : upperGetIrqOff(slot)
+  return slotIn(entry, vpn, shift, entries)
 }
 
 /** The slot of page `vpn` in the table that upper entry `entry` names, whose entries cover 2^`shift` pages; 0 if it names none. */
