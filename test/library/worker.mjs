@@ -30,7 +30,8 @@ function churn({ id, base, pages, workers, me, rounds }) {
       space.mmap({ address: at, length: count * size, fixed: true })
       for (let i = first; i < first + count; i++) {
         const stamp = ((me * pages + i) << 20) | (generation & 0xfffff)
-        space.setInt32(mine + i * size + 8 * (i % 100), stamp)
+        // Whole: a DataView may write, and read, byte by byte.
+        space.atomics.store(mine + i * size + 8 * (i % 100), stamp)
       }
     } else if (what === 3) space.munmap(at, count * size)
     else {
@@ -46,7 +47,7 @@ function churn({ id, base, pages, workers, me, rounds }) {
       const page = below(pages)
       let value = 0
       try {
-        value = space.getInt32(regionOf(who) + page * size + 8 * (page % 100))
+        value = space.atomics.load(regionOf(who) + page * size + 8 * (page % 100))
         reads++
       } catch (error) {
         if (!(error instanceof SegmentationFault)) throw error
