@@ -119,7 +119,7 @@ describe('a Worker', () => {
     const ask = (name: string): Promise<CheckResult> => impatient.ask({ kind: 'check', cell: named(name), options: {} })
     await expect(ask('goes-round')).rejects.toMatchObject({
       name: 'WorkerSilent',
-      message: expect.stringMatching(/^goes-round \[mmap-lock, .*\] could not be checked: it took no step in shared memory for 3 s/),
+      message: expect.stringMatching(/^goes-round \[mmap-lock, .*\] could not be checked: nothing was heard of it for 3 s/),
     })
     expect((await ask('counter')).report.verdict).toBe('proved')
     await impatient.close()

@@ -69,10 +69,6 @@ export function pmdpGetLocklessEnd(): void {
 
 /** An upper entry, read without its lock: `pmdpGetLockless` with what it needs around it. */
 export function upperGetLockless(slot: number): number {
-  return ENTRY_READ === EntryRead.whole ? readOnce(slot) : upperGetIrqOff(slot)
-}
-
-function upperGetIrqOff(slot: number): number {
   pmdpGetLocklessStart()
   const entry = pmdpGetLockless(slot)
   pmdpGetLocklessEnd()
@@ -80,7 +76,7 @@ function upperGetIrqOff(slot: number): number {
 }
 
 function below(slot: number, vpn: number, shift: number, entries: number): number {
-  const entry = ENTRY_READ === EntryRead.whole ? readOnce(slot) : upperGetIrqOff(slot)
+  const entry = ENTRY_READ === EntryRead.whole ? readOnce(slot) : upperGetLockless(slot)
   return slotIn(entry, vpn, shift, entries)
 }
 
@@ -147,7 +143,7 @@ export function pmdAlloc(mm: number, vpn: number): number {
 }
 
 function descend(mm: number, slot: number, vpn: number, shift: number, entries: number, level: number): number {
-  const entry = ENTRY_READ === EntryRead.whole ? readOnce(slot) : upperGetIrqOff(slot)
+  const entry = ENTRY_READ === EntryRead.whole ? readOnce(slot) : upperGetLockless(slot)
   if (upperIsTable(entry)) return slotIn(entry, vpn, shift, entries)
   if (!upperNone(entry) || upperPopulate(mm, slot, level) !== 0) return 0
   return below(slot, vpn, shift, entries)

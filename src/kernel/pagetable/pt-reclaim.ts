@@ -15,8 +15,8 @@ import { Level } from './table-alloc.ts'
 
 /**
  * Gives back the empty PTE tables whose whole span lies between the pages `start` and `end` (exclusive), where the machine's
- * policy frees tables through RCU (faults hold no more than that while they map an entry) and entries are read whole. mmap_lock is held for reading, and a
- * gather is under way on this CPU.
+ * policy frees tables through RCU (faults hold no more than that while they map an entry) and entries are read whole. mmap_lock
+ * is held for reading, and a gather is under way on this CPU.
  */
 export function reclaimPtTables(mm: number, start: number, end: number): void {
   // Of two halves, a table that comes before the flush for this one would be taken for it (see `pmdpGetLockless`).

@@ -125,7 +125,8 @@ export function openPool(jobs: number = availableParallelism(), silence = SILENC
     }
     const broke = (error: Error): void => giveUp(WORKER_BROKE, `the Worker broke: ${error.message}`, error.stack ?? '')
     const left = (code: number): void => broke(new Error(`it ended with code ${code}`))
-    const silent = (): void => giveUp(WORKER_SILENT, `it took no step in shared memory for ${silence / 1000} s: does a loop in it end?`, '')
+    const silent = (): void =>
+      giveUp(WORKER_SILENT, `nothing was heard of it for ${silence / 1000} s: does a loop end that touches no shared memory?`, '')
     const timer = setTimeout(silent, silence)
     worker.on('message', heard)
     worker.on('error', broke)
