@@ -1,10 +1,12 @@
-// Builds dist/: the TypeScript compiler, then the stepped build of src/kernel (made by our own compile/).
+// Builds dist/: the lists of what there is, the TypeScript compiler, then the stepped build of src/kernel (made by our own compile/).
 import { spawnSync } from 'node:child_process'
 import { chmodSync, existsSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
+import { writeRegistries } from './registry.mjs'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 const tsc = fileURLToPath(new URL('../node_modules/typescript/bin/tsc', import.meta.url))
+writeRegistries()
 const { status } = spawnSync(process.execPath, [tsc, '-p', `${root}tsconfig.build.json`], { stdio: 'inherit' })
 if (existsSync(`${root}dist/compile/build.js`)) {
   const { buildStepped } = await import('../dist/compile/build.js')

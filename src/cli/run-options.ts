@@ -1,8 +1,7 @@
 // The options of `gracewalk run`, read from what the user typed.
 import { architectures } from '../kernel/arch/architectures.ts'
 import { designs } from '../kernel/design/designs.ts'
-import { soundArchitectures } from '../machine/shape.ts'
-import { USUAL_DESIGNS } from '../scenario/runner/axes.ts'
+import { FIRST_ARCHS, USUAL_DESIGNS } from '../scenario/runner/axes.ts'
 import { parseTouchPolicy, type TouchPolicy } from '../workload/program/touches.ts'
 import type { PageMap } from '../workload/replay/addresses.ts'
 import { names, one, type RawOptions, text, wholeNumber } from './option-values.ts'
@@ -40,7 +39,7 @@ export function runOptions(raw: RawOptions): RunOptions {
       raw,
       'arch',
       architectures.map(({ name }) => name),
-      soundArchitectures.map(({ name }) => name),
+      FIRST_ARCHS,
     ),
     pageMap: one(raw, 'pageMap', ['scale', 'round'], 'scale'),
     touch: touchPolicy(raw),

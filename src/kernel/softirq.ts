@@ -6,7 +6,6 @@ import { Mode, setContext } from './machine/entry.ts'
 import { Global } from './machine/globals.ts'
 import { load, perCpu, relax, store, thisCpu } from './machine/instructions.ts'
 import { Cpu } from './machine/percpu.ts'
-import { Cache, kmemCacheFree } from './memory/slab.ts'
 import { tableBatchFreeRcu } from './pagetable/mmu-gather.ts'
 import { tablePageFreeRcu, tableSlabFreeRcu } from './pagetable/pte-free-defer.ts'
 import { fragmentFreeRcu, incrementsFreeRcu } from './pagetable/pte-free-defer-drafts.ts'
@@ -14,12 +13,12 @@ import { Level } from './pagetable/table-alloc.ts'
 import { RCU_BATCH, RcuHead, rcuAdvance } from './sync/rcu.ts'
 import { RcuFunc } from './sync/rcu-func.ts'
 import { mapleNodeFreeRcu } from './vma/maple-store.ts'
-import { Vma } from './vma/vma.ts'
+import { vmaFreeRcu } from './vma/vma.ts'
 
 function invoke(head: number, func: number): void {
   if (func === RcuFunc.mapleNode) mapleNodeFreeRcu(head)
   else if (func === RcuFunc.tableBatch) tableBatchFreeRcu(head)
-  else if (func === RcuFunc.vma) kmemCacheFree(Cache.vma, head - Vma.rcuHead)
+  else if (func === RcuFunc.vma) vmaFreeRcu(head)
   else if (func === RcuFunc.tablePage) tablePageFreeRcu(head)
   else if (func === RcuFunc.tableFragment) fragmentFreeRcu(head)
   else if (func === RcuFunc.tableIncrements) incrementsFreeRcu(head)

@@ -8,10 +8,9 @@ import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
 import { openTree, randomScheduler, run, runAlone, type Steps, type Tree } from '../../src/check/index.ts'
 import { buildStepped } from '../../src/compile/build.ts'
-import { designs } from '../../src/kernel/design/designs.ts'
 import { Access } from '../../src/kernel/pagetable/tlb.ts'
 import { Vm } from '../../src/kernel/vma/vma.ts'
-import { soundArchitectures } from '../../src/machine/shape.ts'
+import { pairs } from '../combinations.ts'
 import { tearDown, wholeMachine } from './whole-machine.ts'
 
 const RW = Vm.read | Vm.write | Vm.mayRead | Vm.mayWrite
@@ -70,13 +69,11 @@ async function faultBesideMunmap(
 
 describe('fault beside munmap', async () => {
   const tree = await openTree()
-  for (const { name: arch } of soundArchitectures) {
-    it.each(designs.map(({ name }) => name))(`${arch}, %s`, async (design) => {
-      const { failure, interrupts } = await faultBesideMunmap(tree, arch, design, 150)
-      expect(failure).toBe('')
-      if (arch === 'x86_64') expect(interrupts).toBeGreaterThan(0)
-    })
-  }
+  it.each(pairs)('%s on %s', async (design, arch) => {
+    const { failure, interrupts } = await faultBesideMunmap(tree, arch, design, 150)
+    expect(failure).toBe('')
+    if (arch === 'x86_64') expect(interrupts).toBeGreaterThan(0)
+  })
 
   it.each([
     ['the TLB of others is not told', 'writeOnce(cpu + Cpu.tlbStale, (readOnce(cpu + Cpu.tlbStale) + 1) | 0)', ''],

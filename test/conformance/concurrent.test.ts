@@ -2,7 +2,6 @@
 // kernel, and more briefly on small machines under every way to free page tables. Every case says what may be seen; none may hang, and nothing is left after exit and a grace period.
 import { describe, expect, test } from 'vitest'
 import { openTree, randomScheduler, run, runAlone, type Scheduler, type Steps } from '../../src/check/index.ts'
-import { designs } from '../../src/kernel/design/designs.ts'
 import { pageToVirt } from '../../src/kernel/memory/page.ts'
 import { freeings } from '../../src/kernel/pagetable/freeing.ts'
 import { Access } from '../../src/kernel/pagetable/tlb.ts'
@@ -10,8 +9,8 @@ import { Advice } from '../../src/kernel/syscall/madvise.ts'
 import { Placement } from '../../src/kernel/syscall/mmap.ts'
 import { Remap } from '../../src/kernel/syscall/mremap.ts'
 import { Vm } from '../../src/kernel/vma/vma.ts'
-import { soundArchitectures } from '../../src/machine/shape.ts'
 import { type Kernel, tearDown, type WholeMachine, wholeMachine } from '../check/whole-machine.ts'
+import { combinations, share } from '../combinations.ts'
 
 const SEEDS = 60
 const SMALL_SEEDS = 20
@@ -503,7 +502,6 @@ const tree = await openTree()
 const SOUND = freeings.map(({ name }) => name).filter((name) => name !== 'pte-free-defer-one-head')
 /** Policies under which tables outlive an RCU section. */
 const THROUGH_RCU = SOUND.filter((name) => name === 'rcu-batch' || name.startsWith('pte-free-defer'))
-const combinations = designs.flatMap((design) => soundArchitectures.map((arch) => [design.name, arch.name] as const))
 
 /** Runs `schedules` schedules of one case on `whole`, whose address space has its eight pages at page `at`. */
 function tryOut(whole: WholeMachine, at: number, { setUp, tasks, judge }: Case, schedules: number): void {
@@ -527,14 +525,14 @@ function tryOut(whole: WholeMachine, at: number, { setUp, tasks, judge }: Case, 
   }
 }
 
-describe.each(combinations)('%s on %s', (design, arch) => {
-  test.each(Object.entries(CASES))('%s', async (_, one) => {
+describe.each(combinations)('%s on %s', (design, arch, parts, part) => {
+  test.each(share(Object.entries(CASES), parts, part))('%s', async (_, one) => {
     tryOut(await wholeMachine(tree, arch, design, CPUS), 1000, one, one.seeds ?? SEEDS)
   })
 
   // Who walks holding mmap_lock or a VMA's lock may have any policy but the broken draft; a speculative fault holds neither.
   test.each(design.startsWith('speculative') ? THROUGH_RCU : SOUND)('small, page tables freed by %s', async (freeing) => {
-    for (const one of Object.values(CASES)) {
+    for (const one of share(Object.values(CASES), parts, part)) {
       tryOut(await wholeMachine(tree, arch, design, CPUS, { geometry: 'small', freeing }), 100, one, SMALL_SEEDS)
     }
   })

@@ -8,7 +8,6 @@ import { fileURLToPath } from 'node:url'
 import { afterAll, describe, expect, test } from 'vitest'
 import { openTree, runAlone, type Steps } from '../../src/check/index.ts'
 import { buildStepped } from '../../src/compile/build.ts'
-import { designs } from '../../src/kernel/design/designs.ts'
 import { load, store } from '../../src/kernel/machine/instructions.ts'
 import { Mm } from '../../src/kernel/memory/mm.ts'
 import { Access } from '../../src/kernel/pagetable/tlb.ts'
@@ -18,8 +17,8 @@ import { Remap } from '../../src/kernel/syscall/mremap.ts'
 import { AnonVma, AnonVmaChain } from '../../src/kernel/vma/anon-vma.ts'
 import { findVma, vmaLookup } from '../../src/kernel/vma/find-vma.ts'
 import { Vm, Vma } from '../../src/kernel/vma/vma.ts'
-import { soundArchitectures } from '../../src/machine/shape.ts'
 import { type Kernel, tearDown, type WholeMachine, wholeMachine } from '../check/whole-machine.ts'
+import { combinations, share } from '../combinations.ts'
 
 /** Words that no machine uses: allocations until one is refused (0: none), and whether all behind it are too. */
 const COUNTDOWN = 8
@@ -322,10 +321,8 @@ function end(b: Bench): string {
   return tearDown(b.whole, b.spaces)
 }
 
-const combinations = designs.flatMap((design) => soundArchitectures.map((arch) => [design.name, arch.name] as const))
-
-describe.each(combinations)('%s on %s', (design, arch) => {
-  test.each(Object.keys(CASES))('%s', async (name) => {
+describe.each(combinations)('%s on %s', (design, arch, parts, part) => {
+  test.each(share(Object.keys(CASES), parts, part))('%s', async (name) => {
     const { setUp, act, failed = (result) => result === ENOMEM, hole = [0, 0] } = CASES[name] as Case
     const b = await bench(arch, design)
     const { words } = b.whole.machine

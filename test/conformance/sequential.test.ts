@@ -3,9 +3,8 @@
 // with every address and length changed alike.
 import { fileURLToPath } from 'node:url'
 import { describe, expect, test } from 'vitest'
-import { designs } from '../../src/kernel/design/designs.ts'
 import { freeings } from '../../src/kernel/pagetable/freeing.ts'
-import { soundArchitectures } from '../../src/machine/shape.ts'
+import { combinations, share } from '../combinations.ts'
 import { canonical, firstDifference } from '../linux/answer.ts'
 import { CASES } from '../linux/cases.ts'
 import { OracleSubject } from '../linux/oracle_subject.ts'
@@ -18,7 +17,6 @@ const recording = readRecording(fileURLToPath(new URL('../linux/recorded.txt.gz'
 /** All but the default, which the tests above have, and the draft that queues one head twice. */
 const SOUND = freeings.map(({ name }) => name).filter((name) => name !== 'rcu-batch' && name !== 'pte-free-defer-one-head')
 const stepped = await steppedExecutor()
-const combinations = designs.flatMap((design) => soundArchitectures.map((arch) => [design.name, arch.name] as const))
 
 function compare(subject: KernelSubject, list: Parameters<KernelSubject['run']>[0], answers: ReturnType<KernelSubject['run']>): void {
   const left = canonical(answers)
@@ -27,42 +25,45 @@ function compare(subject: KernelSubject, list: Parameters<KernelSubject['run']>[
   if (at >= 0) expect.fail(report(list.slice(0, at + 1), ['expected', subject.name], left, right))
 }
 
-describe.each(combinations)('%s on %s', (design, arch) => {
+describe.each(combinations)('%s on %s', (design, arch, parts, part) => {
+  const cases = share(Object.values(CASES), parts, part)
+  const recorded = share(recording.entries, parts, part)
+
   test('answers the recorded lists as Linux did', () => {
     const subject = new KernelSubject(design, arch)
     // Booting a machine of large pages costs most here, so those see every fourth list.
     const every = arch === 'x86_64' ? 1 : 4
-    recording.entries.forEach(({ list, answers }, i) => {
+    recorded.forEach(({ list, answers }, i) => {
       if (i % every === 0) compare(subject, list, answers)
     })
   })
 
   test('answers the hand-written lists as the oracle does', () => {
     const subject = new KernelSubject(design, arch)
-    for (const list of Object.values(CASES)) compare(subject, list, new OracleSubject().run(list))
+    for (const list of cases) compare(subject, list, new OracleSubject().run(list))
   })
 
   test('answers the same on a small machine', async () => {
     const subject = new KernelSubject(design, arch, nativeExecutor, { geometry: 'small' })
-    for (const list of Object.values(CASES)) compare(subject, list, new OracleSubject().run(list))
-    recording.entries.forEach(({ list, answers }, i) => {
+    for (const list of cases) compare(subject, list, new OracleSubject().run(list))
+    recorded.forEach(({ list, answers }, i) => {
       if (i % 4 === 0) compare(subject, list, answers)
     })
     const alike = new KernelSubject(design, arch, stepped.factory, { geometry: 'small' })
     await stepped.bind(alike.machine)
-    for (const { list, answers } of recording.entries.slice(0, 15)) compare(alike, list, answers)
+    for (const { list, answers } of recorded.slice(0, 15)) compare(alike, list, answers)
   })
 
   test.each(SOUND)('answers the same with page tables freed by %s', (freeing) => {
     const subject = new KernelSubject(design, arch, nativeExecutor, { geometry: 'small', freeing })
-    for (const list of Object.values(CASES)) compare(subject, list, new OracleSubject().run(list))
-    recording.entries.slice(0, 40).forEach(({ list, answers }) => void compare(subject, list, answers))
+    for (const list of cases) compare(subject, list, new OracleSubject().run(list))
+    recorded.slice(0, 40).forEach(({ list, answers }) => void compare(subject, list, answers))
   })
 
   test('answers stepped as on a thread', async () => {
     const subject = new KernelSubject(design, arch, stepped.factory)
     await stepped.bind(subject.machine)
-    for (const list of Object.values(CASES)) compare(subject, list, new OracleSubject().run(list))
-    for (const { list, answers } of recording.entries.slice(0, 15)) compare(subject, list, answers)
+    for (const list of cases) compare(subject, list, new OracleSubject().run(list))
+    for (const { list, answers } of recorded.slice(0, 15)) compare(subject, list, answers)
   })
 })

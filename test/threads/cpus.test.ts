@@ -1,11 +1,10 @@
 // CPUs as threads: they start, run jobs, fail with their own errors, and a whole machine survives them all at once.
 import { describe, expect, test } from 'vitest'
-import { designs } from '../../src/kernel/design/designs.ts'
 import { Cache, slabObjectsInUse } from '../../src/kernel/memory/slab.ts'
 import { attachCpu, bootMachine } from '../../src/machine/machine.ts'
-import { soundArchitectures } from '../../src/machine/shape.ts'
 import { startCpus } from '../../src/threads/cpus.ts'
 import { accounted } from '../check/whole-machine.ts'
+import { pairs } from '../combinations.ts'
 
 const module = new URL('./stress-job.mjs', import.meta.url).href
 const CPUS = 4
@@ -30,8 +29,8 @@ describe('the threads of a machine', () => {
   })
 })
 
-describe.each(designs.map(({ name }) => name))('%s', (design) => {
-  test.each(soundArchitectures.map(({ name }) => name))(`${CPUS} threads in one space on %s leave nothing behind`, async (arch) => {
+describe(`${CPUS} threads in one space leave nothing behind`, () => {
+  test.each(pairs)('%s on %s', async (design, arch) => {
     const machine = bootMachine({ cpus: CPUS, design, arch, memory: arch.includes('64k') ? 128 * 2 ** 20 : 32 * 2 ** 20, poison: true })
     attachCpu(machine, 0)
     const frames = accounted(CPUS)

@@ -1,12 +1,12 @@
 // Replays of small programs on real threads: what they must find, in which order, and how they end.
 import { describe, expect, it } from 'vitest'
-import { designs } from '../../src/kernel/design/designs.ts'
 import { soundArchitectures } from '../../src/machine/shape.ts'
 import { Result } from '../../src/workload/replay/layout.ts'
 import { stampOf } from '../../src/workload/replay/perform.ts'
 import type { ReplayResult } from '../../src/workload/replay/replay.ts'
 import { replay } from '../../src/workload/replay/replay.ts'
 import { verify } from '../../src/workload/replay/verify.ts'
+import { pairs } from '../combinations.ts'
 import { PAGE, replayed, Script, SHARED_ANONYMOUS } from './replay-programs.ts'
 
 /** Machine operation that a recorded one became. */
@@ -23,7 +23,7 @@ async function verified(result: ReplayResult): Promise<void> {
   expect(verdict.verified).toBe(true)
 }
 
-const COMBINATIONS = soundArchitectures.flatMap((arch) => designs.map((design) => ({ arch: arch.name, design: design.name })))
+const COMBINATIONS = pairs.map(([design, arch]) => ({ arch, design }))
 
 /** fork, copy-on-write on both sides, exec, a shared anonymous page, a private and a shared file, mremap, a heap, DONTNEED. */
 function everything(): { script: Script; childRead: number; sharedRead: number; freshRead: number; movedRead: number } {

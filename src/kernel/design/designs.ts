@@ -1,8 +1,15 @@
-// The locking designs that a machine can have, by number. A machine records the number: append, never reorder.
+// The locking designs that a machine can have: every exported Design of this room, by file. A machine records the index.
+// Written by scripts/registry.mjs when the project is built.
 import type { Design } from './design.ts'
 import { mmapLock } from './mmap-lock.ts'
 import { speculative, speculativeFile, speculativeIrq } from './speculative.ts'
 import { vmaLock } from './vma-lock.ts'
 
-/** Every built-in design. */
-export const designs: readonly Design[] = Object.freeze([mmapLock, vmaLock, speculative, speculativeIrq, speculativeFile])
+/** Every one, in the order of its number in a machine's globals. */
+export const designs: readonly Design[] = Object.freeze([
+  mmapLock,
+  speculative,
+  speculativeIrq,
+  speculativeFile,
+  vmaLock,
+])

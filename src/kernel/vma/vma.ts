@@ -3,7 +3,7 @@
 import { design } from '../design/design.ts'
 import { load, store } from '../machine/instructions.ts'
 import { struct } from '../machine/struct.ts'
-import { Cache, kmemCacheAlloc } from '../memory/slab.ts'
+import { Cache, kmemCacheAlloc, kmemCacheFree } from '../memory/slab.ts'
 import { RcuHead } from '../sync/rcu.ts'
 
 /**
@@ -73,6 +73,11 @@ export function vmAreaDup(orig: number, mm: number): number {
   store(vma + Vma.pgoff, load(orig + Vma.pgoff))
   store(vma + Vma.file, load(orig + Vma.file))
   return vma
+}
+
+/** RCU callback of designs whose look-ups may still read a VMA that is gone. */
+export function vmaFreeRcu(head: number): void {
+  kmemCacheFree(Cache.vma, head - Vma.rcuHead)
 }
 
 /** vma_pages: pages of the VMA. */

@@ -17,6 +17,12 @@ export const AXES = Object.freeze({
   freeing: Object.freeze(freeings.map(({ name }) => name)),
 })
 
+/**
+ * What a recording is replayed on unless others are asked for: one table per page, sixteen per page with broadcast flushes, and
+ * entries of two halves.
+ */
+export const FIRST_ARCHS: readonly string[] = Object.freeze(['x86_64', 'powerpc64-hash-64k', 'x86-pae'])
+
 /** The designs about which a scenario that names none asks: forms of another are left out. */
 export const USUAL_DESIGNS: readonly string[] = Object.freeze(designs.filter(({ formOf }) => formOf === undefined).map(({ name }) => name))
 

@@ -1,0 +1,28 @@
+// Which part of the conformance suite runs for which design on which architecture. The first architectures see all of it with every
+// design, the others every fourth case or list, each pair another fourth; CONFORMANCE=all runs all of it everywhere.
+import { designs } from '../src/kernel/design/designs.ts'
+import { soundArchitectures } from '../src/machine/shape.ts'
+import { FIRST_ARCHS } from '../src/scenario/runner/axes.ts'
+
+const PARTS = 4
+
+/** Design, architecture, and of how many parts it runs which one: item `i` of a list is its own if `i % parts === part`. */
+export type ConformancePair = readonly [design: string, arch: string, parts: number, part: number]
+
+/** Every design on every architecture that is no draft. */
+export const combinations: readonly ConformancePair[] = designs.flatMap((design, d) =>
+  soundArchitectures.map(({ name }, a): ConformancePair => {
+    const whole = process.env.CONFORMANCE === 'all' || FIRST_ARCHS.includes(name)
+    return [design.name, name, whole ? 1 : PARTS, whole ? 0 : (d + a) % PARTS]
+  }),
+)
+
+/** Each design on the first architectures, and the default one on every other: for tests that take seconds each. */
+export const pairs: readonly (readonly [design: string, arch: string])[] = combinations.flatMap(([design, arch, parts]) =>
+  parts === 1 || design === 'vma-lock' ? [[design, arch] as const] : [],
+)
+
+/** The items of `list` that a pair of `parts` and `part` runs. */
+export function share<T>(list: readonly T[], parts: number, part: number): readonly T[] {
+  return list.filter((_, i) => i % parts === part)
+}
