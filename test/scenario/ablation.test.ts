@@ -5,7 +5,7 @@ import { SCENARIOS } from '../../src/scenario/all.ts'
 import { type Ablated, ablateSites, kernelSites } from '../../src/scenario/runner/ablation.ts'
 import { inOrder, openKillRecord } from '../../src/scenario/runner/ablation-order.ts'
 import { cellsOf } from '../../src/scenario/runner/cells.ts'
-import { openPool, type Pool } from '../../src/scenario/runner/pool.ts'
+import { openPool, type Pool, WORKER_SILENT } from '../../src/scenario/runner/pool.ts'
 import type { CellName } from '../../src/scenario/runner/question.ts'
 import type { Scenario } from '../../src/scenario/scenario.ts'
 
@@ -97,6 +97,15 @@ describe('a verdict', () => {
   it('is that it was not executed where no scenario given does', async () => {
     const site = siteWith('pagetable/tlb-flush.ts', 'flush', 'shootDown')
     expect(await ablated(site, ['spinlock-exclusion'])).toMatchObject({ verdict: 'not executed', executed: 0, killer: null })
+  })
+
+  it('is that a Worker went silent, which is not noticing', async () => {
+    const silence = Object.assign(new Error('nothing was heard of it'), { name: WORKER_SILENT, at: 0 })
+    const silent: Pool = { ask: () => Promise.reject(silence), close: async () => {} }
+    const site = siteWith('pagetable/tlb-flush.ts', 'flush', 'shootDown')
+    const options = { jobs: 1, time: 1000, siteTime: 1000 }
+    const [found] = await ablateSites([site], files, [scenarioNamed('user-access-vs-munmap')], silent, options)
+    expect(found).toMatchObject({ verdict: 'went silent', killer: { message: 'nothing was heard of it', path: [] } })
   })
 
   it('is that an ordering is undecided', async () => {

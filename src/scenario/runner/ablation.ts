@@ -21,6 +21,7 @@ export type AblationVerdict =
   | 'survived exhaustively'
   | 'survived up to k preemptions'
   | 'out of time'
+  | 'went silent'
   | 'undecided under SC'
   | 'not ablatable'
   | 'not executed'
@@ -29,7 +30,7 @@ export type AblationVerdict =
 export interface Ablated {
   readonly site: Omit<AblationSite, 'variants'>
   readonly verdict: AblationVerdict
-  /** The check that noticed: cell, what it said, and the path. */
+  /** The check that noticed, or whose Worker went silent: cell, what was said, and the path. */
   readonly killer: { readonly cell: string; readonly message: string; readonly path: readonly number[] } | null
   /** Combinations of scenarios that were seen to execute the site. */
   readonly executed: number
@@ -182,7 +183,7 @@ async function ablateSite(site: AblationSite, through: readonly Tried[], work: W
       // The first round is not broken off for want of time, unless something goes round for ever: what it says is said of all cells.
       const left = work.options.siteTime * (round === 'first' ? FIRST_ROUND : 1) - (performance.now() - started)
       const asked = cells.map((one) => ({ ...one, options: howTo(one, round, work.options.time) }))
-      const { refused, tried } = await tryChanged(ablate(work.files, site, variant), asked, left, work)
+      const { refused, silent, tried } = await tryChanged(ablate(work.files, site, variant), asked, left, work)
       if (refused) return end('not ablatable')
       for (const { cell, trial } of tried) {
         if (trial.verdict === 'violation') {
@@ -192,6 +193,8 @@ async function ablateSite(site: AblationSite, through: readonly Tried[], work: W
         if (trial.verdict === 'proved') found.proved.add(cell)
         if (trial.verdict === 'proved' || (trial.preemptions ?? -1) >= FIRST_BOUND) found.bounded.add(cell)
       }
+      // Perhaps it goes round for ever, perhaps the machine was busy with something else: that is not noticing.
+      if (silent !== null) return end('went silent', { cell: cellName(silent.cell), message: silent.message, path: [] })
     }
   }
   if (fewest('proved') === through.length) return end('survived exhaustively')
@@ -215,8 +218,12 @@ function howTo({ small }: Tried, round: 'first' | 'last', milliseconds: number):
 
 interface Outcome {
   readonly refused: boolean
+  /** The cell about which nothing was heard any more. */
+  readonly silent: { readonly cell: Cell; readonly message: string } | null
   readonly tried: readonly { readonly cell: Cell; readonly trial: Trial }[]
 }
+
+const NOTHING: Outcome = Object.freeze({ refused: false, silent: null, tried: [] })
 
 /** Checks `cells` with a changed kernel, in their order, until one notices or the time is over. */
 async function tryChanged(
@@ -237,20 +244,23 @@ async function tryChanged(
           milliseconds,
           stop,
         })
-        return { refused: false, tried: trials.map((trial, at) => ({ cell: (mine[at] as Tried).cell, trial })) }
+        return { ...NOTHING, tried: trials.map((trial, at) => ({ cell: (mine[at] as Tried).cell, trial })) }
       } catch (error) {
         const kind = error instanceof Error ? error.name : ''
-        if (kind === 'SourceRefused') return { refused: true, tried: [] }
+        if (kind === 'SourceRefused') return { ...NOTHING, refused: true }
         // A Worker that broke has noticed nothing: which cells it had tried is lost.
-        if (kind === WORKER_BROKE) return { refused: false, tried: [] }
+        if (kind === WORKER_BROKE) return NOTHING
         if (kind !== WORKER_SILENT) throw error
         const { message, at = 0 } = error as WorkerError
-        const trial = { verdict: 'violation', message, path: [], preemptions: null, milliseconds: 0 } as const
-        return { refused: false, tried: [{ cell: (mine[at] as Tried).cell, trial }] }
+        return { ...NOTHING, silent: { cell: (mine[at] as Tried).cell, message } }
       }
     }),
   )
-  return { refused: outcomes.some(({ refused }) => refused), tried: outcomes.flatMap(({ tried }) => tried) }
+  return {
+    refused: outcomes.some(({ refused }) => refused),
+    silent: outcomes.find(({ silent }) => silent !== null)?.silent ?? null,
+    tried: outcomes.flatMap(({ tried }) => tried),
+  }
 }
 
 /** Does `work` for each of `items`, `jobs` at a time. */
