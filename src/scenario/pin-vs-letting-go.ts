@@ -36,6 +36,13 @@ const TABLE_NOT_LOCKED: Variant = {
   unsafe: /use after free|is not ordered with|reference count|freed/,
 }
 
+const NO_PAGE: Variant = {
+  name: 'no-page',
+  wrong: 'a pin is taken although there is no page in the entry',
+  edits: [{ file: 'syscall/gup.ts', from: '  if (page !== 0) pinPage(page)\n', to: '  pinPage(page)\n' }],
+  unsafe: /NULL pointer: CPU 0 accesses word \d+ of NULL/,
+}
+
 function pinVs(name: string, question: string, variants: readonly Variant[], letGo: (mm: Calls, page: number) => Call): Scenario {
   return scenario({
     name,
@@ -65,7 +72,7 @@ function pinVs(name: string, question: string, variants: readonly Variant[], let
 export const pinVsDontneed = pinVs(
   'pin-vs-dontneed',
   'May a page be freed that somebody has pinned, or is about to?',
-  [NO_REFERENCE, TABLE_NOT_LOCKED],
+  [NO_REFERENCE, TABLE_NOT_LOCKED, NO_PAGE],
   (mm, page) => mm.dontneed(page, 1),
 )
 

@@ -24,10 +24,12 @@ const WOKEN_BY: Readonly<Record<string, readonly [scenario: string, variant: str
   linearizability: ['userfault-copy-vs-fault', 'zero-filled'],
   'lock-order': ['spinlock-vs-interrupt', 'irqs-on'],
   'map-counts': ['unmap-of-shared-page', 'count-in-two-steps'],
+  'null-pointer': ['pin-vs-dontneed', 'no-page'],
   'rcu-head': ['two-deferred-fragments', null, { freeing: 'pte-free-defer-one-head', arch: 'powerpc64-hash-64k' }],
   'reused-in-section': ['last-fragment-vs-walker', 'not-marked'],
   'sleep-in-atomic': ['file-fault-vs-file-fault', 'waits-under-a-spinlock'],
   'stale-tlb': ['dontneed-vs-dontneed', 'no-nested-flush'],
+  torn: ['pae-clear', 'high-half-first'],
   unbalanced: ['memory-runs-out-in-split', 'locked-for-ever'],
   'use-after-free': ['pin-vs-dontneed', 'no-reference'],
 }
@@ -36,7 +38,6 @@ const WOKEN_BY: Readonly<Record<string, readonly [scenario: string, variant: str
 const EXCEPTIONS: Readonly<Record<string, string>> = {
   'double-allocation':
     'an allocator that gives the same thing twice has raced for its list first; test/check/detect/use-after-free.test.ts has one',
-  torn: 'no architecture has entries of two words yet',
   'relaxed-race': 'executions of the matrix are sequentially consistent; the test below asks for the orderings',
 }
 

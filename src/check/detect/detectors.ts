@@ -22,6 +22,7 @@ import { detectLeaks } from './leaks.ts'
 import { detectNonlinearizable, type Sequential } from './linearizable.ts'
 import { detectLockOrder } from './lock-order.ts'
 import { detectMapCounts } from './map-counts.ts'
+import { detectNullPointers } from './null-pointer.ts'
 import { createObjects } from './objects.ts'
 import { detectPlainRaces } from './plain-races.ts'
 import { createRaceClocks } from './race-clocks.ts'
@@ -101,7 +102,14 @@ export function createDetectors(machine: Machine, options: DetectorOptions = {})
   const pairOf =
     typeof pairs === 'function' ? pairs : (p: number): Pair | null => pairs?.find(({ low, high }) => p === low || p === high) ?? null
   // What others ask comes first. Heads before objects: a freeing is judged by what is queued.
-  const parts: Detector[] = [sections, objects, calls, detectUseAfterFree(scene, objects, sections), detectRcuHeads(scene, objects)]
+  const parts: Detector[] = [
+    sections,
+    objects,
+    calls,
+    detectNullPointers(scene),
+    detectUseAfterFree(scene, objects, sections),
+    detectRcuHeads(scene, objects),
+  ]
   // What follows from a torn value is told after it.
   if (pairs !== undefined) parts.push(detectTorn(scene, pairOf, harmless))
   parts.push(detectAtomicContext(scene, sections), detectImbalance(scene, sections), lockOrder, deadlocks, leaks)

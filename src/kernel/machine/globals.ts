@@ -51,8 +51,8 @@ const fields = struct({
   srcuDomain: 8,
 })
 
-/** Where the globals begin: word 0 stays unused, so that NULL is never an object. */
-export const GLOBALS = 16
+/** Where the globals begin: the words below are nobody's, so that neither NULL nor a field of NULL is ever an object's. */
+export const GLOBALS = 64
 
 type Address = { readonly [K in keyof typeof fields]: number }
 /** The word of each global variable. */
