@@ -47,9 +47,9 @@ function find(name: string): { scenario: Scenario; variant: string | null } {
 
 /** Checks one scenario (or one that ships, by name; `name:variant` for a broken variant) on one combination. */
 export async function check(what: Scenario | string, options: CheckLibraryOptions = {}): Promise<Checked> {
-  const { design, arch, freeing, ...rest } = options
+  const { design, arch, freeing, index, rcu, tables, ...rest } = options
   const { scenario, variant } = typeof what === 'string' ? find(what) : { scenario: what, variant: null }
-  const cell = cellOf(scenario, given({ design, arch, freeing }), variant)
+  const cell = cellOf(scenario, given({ design, arch, freeing, index, rcu, tables }), variant)
   const { report, asExpected } = await checkCell(cell, rest)
   const explained = report.verdict === 'violation' ? await explain(cell, report, rest) : null
   return { ...report, asExpected, counterexample: explained === null ? '' : counterexampleColumns(explained.counterexample).join('\n') }
@@ -61,6 +61,6 @@ export function replayScenario(what: Scenario | string, combination: Partial<Com
   return replayPath(cellOf(scenario, combination, variant), path)
 }
 
-function given(combination: { [K in keyof Combination]: string | undefined }): Partial<Combination> {
+function given(combination: { readonly [K in keyof Combination]: string | undefined }): Partial<Combination> {
   return Object.fromEntries(Object.entries(combination).filter(([, value]) => value !== undefined))
 }

@@ -16,12 +16,16 @@ export async function attachKernel(tree: Tree, buffer: SharedArrayBuffer, design
   const { architectures } = await tree.module<typeof import('../kernel/arch/architectures.ts')>('arch/architectures.ts')
   const { designs } = await tree.module<typeof import('../kernel/design/designs.ts')>('design/designs.ts')
   const { bindDesign } = await tree.module<typeof import('../kernel/design/design.ts')>('design/design.ts')
+  const { bindAxes } = (await tree.module<typeof import('../kernel/machine/axes.ts')>(
+    'machine/axes.ts',
+  )) as unknown as typeof import('../kernel/machine/axes.ts')
   const { interrupt } = await tree.module<typeof import('../kernel/pagetable/tlb.ts')>('pagetable/tlb.ts')
   const arch = architectures[words[Global.archId] as number]
   const chosen = design ?? designs[words[Global.designId] as number]
   if (arch === undefined || chosen === undefined)
     throw new Error('the buffer holds no machine that was booted, or its design must be given')
   bindArch(arch, words[Global.geometryId] as number)
+  bindAxes(words[Global.indexId] as number, words[Global.rcuId] as number, words[Global.tablesId] as number)
   ;(bindDesign as (design: Stepped<unknown> | unknown) => unknown)(chosen)
   return bindMachine(tree, {
     buffer,

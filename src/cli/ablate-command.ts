@@ -5,9 +5,10 @@ import { ablationJson, ablationMarkdown, ablationSummary, siteLines } from '../r
 import { table } from '../report/table.ts'
 import { SCENARIOS } from '../scenario/all.ts'
 import { ablateSites, kernelSites } from '../scenario/runner/ablation.ts'
+import type { Wanted } from '../scenario/runner/cells.ts'
 import { openPool } from '../scenario/runner/pool.ts'
 import type { Scenario } from '../scenario/scenario.ts'
-import { timeOption } from './check-options.ts'
+import { furtherAxes, timeOption } from './check-options.ts'
 import { names, type RawOptions, text, wholeNumber } from './option-values.ts'
 import { startProgress } from './progress.ts'
 import { coloursFor, endOnInterrupt, say } from './terminal.ts'
@@ -22,6 +23,8 @@ export interface AblateOptions {
   /** Milliseconds for the check of one scenario, and for all checks of one site. */
   readonly time: number
   readonly siteTime: number
+  /** Values of the axes on which the scenarios are checked, where they are expected to be safe. */
+  readonly wanted: Wanted
   readonly list: boolean
   readonly json: boolean
   /** Where to write the generated page. */
@@ -41,6 +44,7 @@ export function ablateOptions(raw: RawOptions, cores: number): AblateOptions {
     jobs: wholeNumber(raw, 'jobs', cores, 1, 64),
     time: timeOption(raw, 'time', 10_000),
     siteTime: timeOption(raw, 'siteTime', 30_000),
+    wanted: furtherAxes(raw),
     list: raw.list === true,
     json: raw.json === true,
     markdown: text(raw, 'markdown'),

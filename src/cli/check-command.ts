@@ -6,6 +6,7 @@ import { checkJson } from '../report/check-json.ts'
 import { checkSummary, checkTable, coverage, progressText, verdictText } from '../report/check-report.ts'
 import { counterexampleColumns } from '../report/columns.ts'
 import { SCENARIOS, scenariosIn } from '../scenario/all.ts'
+import { combinationFlags } from '../scenario/runner/axes.ts'
 import { canShare, checkCellJobs } from '../scenario/runner/cell-model.ts'
 import { type Cell, cellName, cellsOf, combinationsOf } from '../scenario/runner/cells.ts'
 import { type CheckResult, cellOf, type Explanation, explain, replayCell } from '../scenario/runner/check.ts'
@@ -126,8 +127,8 @@ function reportMatrix(results: readonly CheckResult[], options: CheckCommandOpti
   return results.every(({ asExpected }) => asExpected) ? Exit.success : Exit.failed
 }
 
-function commandFor({ scenario, variant, combination: { design, arch, freeing } }: CheckResult): string {
-  return `${scenario}${variant === null ? '' : `:${variant}`} --design ${design} --arch ${arch} --freeing ${freeing}`
+function commandFor({ scenario, variant, combination }: CheckResult): string {
+  return `${scenario}${variant === null ? '' : `:${variant}`} ${combinationFlags(combination)}`
 }
 
 async function reportOne(cell: Cell, result: CheckResult, options: CheckCommandOptions, version: string): Promise<number> {

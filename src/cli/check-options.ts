@@ -1,5 +1,5 @@
 // The options of `gracewalk check`, read from what the user typed.
-import { AXES } from '../scenario/runner/axes.ts'
+import { AXES, LISTS } from '../scenario/runner/axes.ts'
 import { flag, names, one, type RawOptions, text, wholeNumber } from './option-values.ts'
 import { UsageError } from './usage-error.ts'
 
@@ -11,6 +11,9 @@ export interface CheckCommandOptions {
   readonly designs: readonly string[] | undefined
   readonly archs: readonly string[] | undefined
   readonly freeing: readonly string[] | undefined
+  readonly indexes: readonly string[] | undefined
+  readonly rcus: readonly string[] | undefined
+  readonly tables: readonly string[] | undefined
   readonly variants: boolean
   readonly mode: (typeof MODES)[number]
   readonly preemptions: number
@@ -37,12 +40,11 @@ export interface CheckCommandOptions {
 /** Reads the options. Throws `UsageError` with one sentence. */
 export function checkOptions(raw: RawOptions, cores: number): CheckCommandOptions {
   const jobs = wholeNumber(raw, 'jobs', cores, 1, 64)
-  const axis = (name: string, known: readonly string[]): readonly string[] | undefined =>
-    raw[name] === undefined ? undefined : names(raw, name, known)
   return {
-    designs: axis('design', AXES.designs),
-    archs: axis('arch', AXES.archs),
-    freeing: axis('freeing', AXES.freeing),
+    designs: axis(raw, 'designs'),
+    archs: axis(raw, 'archs'),
+    freeing: axis(raw, 'freeing'),
+    ...furtherAxes(raw),
     variants: raw.variants !== false,
     mode: one(raw, 'mode', MODES, 'check'),
     preemptions: wholeNumber(raw, 'preemptions', 2, 0, 8),
@@ -60,6 +62,16 @@ export function checkOptions(raw: RawOptions, cores: number): CheckCommandOption
     save: text(raw, 'save'),
     file: text(raw, 'file'),
   }
+}
+
+/** The values of an axis that were asked for, or undefined. Throws `UsageError`. */
+function axis(raw: RawOptions, list: keyof typeof AXES): readonly string[] | undefined {
+  return raw[LISTS[list]] === undefined ? undefined : names(raw, LISTS[list], AXES[list])
+}
+
+/** What `--index`, `--rcu` and `--tables` ask for. Throws `UsageError`. */
+export function furtherAxes(raw: RawOptions): Pick<CheckCommandOptions, 'indexes' | 'rcus' | 'tables'> {
+  return { indexes: axis(raw, 'indexes'), rcus: axis(raw, 'rcus'), tables: axis(raw, 'tables') }
 }
 
 /** Milliseconds: `20`, `20s`, `5m`; `usual` where nothing is said. Throws `UsageError`. */

@@ -32,6 +32,9 @@ cli
   .option('--cpus <n>', 'CPUs (threads) that run the recorded tasks; 2 if not given')
   .option('--design <names>', 'locking designs, with commas, or all; all but forms of others if not given')
   .option('--arch <names>', 'architectures, with commas, or all (the default)')
+  .option('--index <names>', 'what finds a VMA, with commas, or all; maple if not given')
+  .option('--rcu <names>', 'flavours of RCU: quiescent, preemptible, or all; quiescent if not given')
+  .option('--tables <names>', 'page tables allocated at a time: one, sixteen, or all; one if not given')
   .option('--page-map <how>', 'on larger pages: scale (one recorded page is one page, the default) or round (keep addresses)')
   .option('--touch <policy>', 'assume touches: none, first, all or sample:N; sample:16 if the recording has no faults')
   .option('--memory <bytes>', 'memory of the machine, such as 256M; by default what the program needs')
@@ -48,6 +51,9 @@ cli
   .option('--design <names>', 'locking designs, with commas, or all (by default those that the scenario asks about)')
   .option('--arch <names>', 'architectures, with commas, or all')
   .option('--freeing <names>', 'policies of freeing page tables, with commas, or all')
+  .option('--index <names>', 'what finds a VMA, with commas, or all; by default what the scenario names, or maple')
+  .option('--rcu <names>', 'flavours of RCU: quiescent, preemptible, or all; by default what the scenario names, or quiescent')
+  .option('--tables <names>', 'page tables allocated at a time: one, sixteen, or all; by default what the scenario names, or one')
   .option('--no-variants', 'leave the broken variants out of the matrix')
   .option(
     '--mode <how>',
@@ -75,6 +81,9 @@ cli
     '--operator <names>',
     'kinds of change, with commas: lock, rcu, irq, recheck, flush, ipi, wait, wake, exclusion, publish, atomicity, ordering',
   )
+  .option('--index <names>', 'what finds a VMA, with commas, or all; by default what the scenarios name, or maple')
+  .option('--rcu <names>', 'flavours of RCU: quiescent, preemptible, or all; by default what the scenarios name, or quiescent')
+  .option('--tables <names>', 'page tables allocated at a time: one, sixteen, or all; by default what the scenarios name, or one')
   .option('--list', 'list the sites')
   .option('--jobs <n>', 'Workers; as many as there are cores if not given')
   .option('--time <time>', 'what the check of one scenario may take; 10s if not given')

@@ -3,6 +3,7 @@
 import { machineShape } from '../machine/shape.ts'
 import { runJson } from '../report/run-json.ts'
 import { type Combination, runReport } from '../report/run-report.ts'
+import { unusualValues } from '../scenario/runner/axes.ts'
 import type { Recording } from '../trace/events.ts'
 import { openRecording, readRecording } from '../trace/read.ts'
 import { describeReading } from '../trace/reading-report.ts'
@@ -78,12 +79,13 @@ function touchLine(program: Program, touch: TouchPolicy): string {
 async function runAll(program: Program, options: RunOptions, progress: Progress, signal: AbortSignal): Promise<Combination[]> {
   const out: Combination[] = []
   for (const arch of options.archs) {
-    for (const design of options.designs) {
+    for (const { design, ...further } of choices(options)) {
       if (signal.aborted) return out
-      const what = `${design} on ${arch}`
+      const what = [`${design} on ${arch}`, ...unusualValues(further)].join(', ')
       const result = await replay(program, {
         design,
         arch,
+        ...further,
         cpus: options.cpus,
         pageMap: options.pageMap,
         diskLatency: options.diskLatency,
@@ -102,6 +104,13 @@ async function runAll(program: Program, options: RunOptions, progress: Progress,
     }
   }
   return out
+}
+
+/** What is compared on one architecture. */
+function choices({ designs, indexes, rcus, tables }: RunOptions): { design: string; index: string; rcu: string; tables: string }[] {
+  return designs.flatMap((design) =>
+    indexes.flatMap((index) => rcus.flatMap((rcu) => tables.map((allocation) => ({ design, index, rcu, tables: allocation })))),
+  )
 }
 
 /** The last line, and the exit code. */

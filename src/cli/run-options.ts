@@ -1,7 +1,7 @@
 // The options of `gracewalk run`, read from what the user typed.
 import { architectures } from '../kernel/arch/architectures.ts'
 import { designs } from '../kernel/design/designs.ts'
-import { FIRST_ARCHS, USUAL_DESIGNS } from '../scenario/runner/axes.ts'
+import { AXES, FIRST_ARCHS, LISTS, USUAL, USUAL_DESIGNS } from '../scenario/runner/axes.ts'
 import { parseTouchPolicy, type TouchPolicy } from '../workload/program/touches.ts'
 import type { PageMap } from '../workload/replay/addresses.ts'
 import { names, one, type RawOptions, text, wholeNumber } from './option-values.ts'
@@ -12,6 +12,9 @@ export interface RunOptions {
   readonly cpus: number
   readonly designs: readonly string[]
   readonly archs: readonly string[]
+  readonly indexes: readonly string[]
+  readonly rcus: readonly string[]
+  readonly tables: readonly string[]
   readonly pageMap: PageMap
   /** Undefined: none for recordings with faults, else the default policy. */
   readonly touch: TouchPolicy | undefined
@@ -41,6 +44,9 @@ export function runOptions(raw: RawOptions): RunOptions {
       architectures.map(({ name }) => name),
       FIRST_ARCHS,
     ),
+    indexes: furtherAxis(raw, 'indexes'),
+    rcus: furtherAxis(raw, 'rcus'),
+    tables: furtherAxis(raw, 'tables'),
     pageMap: one(raw, 'pageMap', ['scale', 'round'], 'scale'),
     touch: touchPolicy(raw),
     memory: memory(raw),
@@ -48,6 +54,12 @@ export function runOptions(raw: RawOptions): RunOptions {
     json: raw.json === true,
     verify: raw.verify !== false,
   }
+}
+
+/** The values of one of the axes that are usually left alone. */
+function furtherAxis(raw: RawOptions, list: 'indexes' | 'rcus' | 'tables'): readonly string[] {
+  const axis = LISTS[list]
+  return raw[axis] === undefined ? [USUAL[axis]] : names(raw, axis, AXES[list])
 }
 
 function touchPolicy(raw: RawOptions): TouchPolicy | undefined {

@@ -14,6 +14,7 @@ export const LOAD_TIME_FILES: readonly string[] = Object.freeze([
   'machine/heap.ts',
   'machine/globals.ts',
   'machine/instructions.ts',
+  'machine/axes.ts',
   'arch/arch.ts',
   'design/design.ts',
 ])

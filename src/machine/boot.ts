@@ -4,6 +4,7 @@
 import { bindArch, GeometryId, geometryOf } from '../kernel/arch/arch.ts'
 import { architectures } from '../kernel/arch/architectures.ts'
 import { bindDesign, type Design } from '../kernel/design/design.ts'
+import { bindAxes } from '../kernel/machine/axes.ts'
 import { Global } from '../kernel/machine/globals.ts'
 import { bindHeap, type WasmMemory, WORD_BYTES } from '../kernel/machine/heap.ts'
 import { bindCpu, load, store } from '../kernel/machine/instructions.ts'
@@ -36,6 +37,10 @@ export interface MachineShape {
   readonly freeing: number
   /** Index into the designs, or -1 for one of the user's own. */
   readonly design: number
+  /** What else is chosen: values of `VmaIndex`, `RcuFlavour` and `TableAllocation`. */
+  readonly index: number
+  readonly rcu: number
+  readonly tables: number
   /** Frames of memory. */
   readonly frames: number
   /** Window tops: real page numbers divided by 2^27, ascending, at most 15. */
@@ -99,6 +104,9 @@ export function boot(buffer: SharedArrayBuffer, shape: MachineShape, design: Des
   store(Global.geometryId, shape.geometry)
   store(Global.freeingId, shape.freeing)
   store(Global.designId, shape.design)
+  store(Global.indexId, shape.index)
+  store(Global.rcuId, shape.rcu)
+  store(Global.tablesId, shape.tables)
   store(Global.perCpuAreas, at.areas)
   attach(buffer, 0, design, false, memory)
   store(Global.lockStatistics, shape.lockStatistics ? 1 : 0)
@@ -164,6 +172,7 @@ export function attach(
   bindHeap(buffer, memory)
   bindArch(architectures[load(Global.archId)]!, load(Global.geometryId))
   bindDesign(design)
+  bindAxes(load(Global.indexId), load(Global.rcuId), load(Global.tablesId))
   bindCpu(cpu, load(Global.perCpuAreas), interrupt, crowded)
 }
 

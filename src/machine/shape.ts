@@ -4,6 +4,7 @@ import { type Arch, type Geometry, GeometryId, geometryOf } from '../kernel/arch
 import { architectures } from '../kernel/arch/architectures.ts'
 import type { Design } from '../kernel/design/design.ts'
 import { designs } from '../kernel/design/designs.ts'
+import { rcuFlavours, tableAllocations, vmaIndexes } from '../kernel/machine/axes.ts'
 import { freeings } from '../kernel/pagetable/freeing.ts'
 import type { MachineShape } from './boot.ts'
 
@@ -17,6 +18,12 @@ export interface MachineOptions {
   readonly freeing?: string
   /** Locking design by name. Default `vma-lock`. */
   readonly design?: string
+  /** What finds a VMA, by name (see `VmaIndex`). Default `maple`. */
+  readonly index?: string
+  /** The flavour of RCU, by name (see `RcuFlavour`). Default `quiescent`. */
+  readonly rcu?: string
+  /** How many page tables are allocated at a time, by name (see `TableAllocation`). Default `one`. */
+  readonly tables?: string
   /** CPUs: threads that may use the machine at the same time. Default 4, at most 1024. */
   readonly cpus?: number
   /** Memory in bytes, all of it page frames. Default 64 MiB, or 256 small frames. */
@@ -62,9 +69,13 @@ export function designByName(name: string): Design {
 
 /** The number (see `Freeing`) of the freeing policy called `name`. Throws `MachineOptionError` with the names that there are. */
 export function freeingByName(name: string): number {
-  const id = freeings.findIndex((freeing) => freeing.name === name)
-  if (id < 0)
-    throw new MachineOptionError(`unknown freeing policy '${name}': use one of ${freeings.map((freeing) => freeing.name).join(', ')}`)
+  return numberOf('freeing policy', freeings, name)
+}
+
+/** The place of `name` among the values of an axis, which a message calls `axis`. Throws `MachineOptionError` with the names that there are. */
+function numberOf(axis: string, values: readonly { readonly name: string }[], name: string): number {
+  const id = values.findIndex((value) => value.name === name)
+  if (id < 0) throw new MachineOptionError(`unknown ${axis} '${name}': use one of ${values.map((value) => value.name).join(', ')}`)
   return id
 }
 
@@ -117,6 +128,9 @@ export function machineShape(options: MachineOptions = {}): MachineShape {
     geometry,
     freeing: freeingByName(options.freeing ?? 'rcu-batch'),
     design: designs.indexOf(design),
+    index: numberOf('VMA index', vmaIndexes, options.index ?? 'maple'),
+    rcu: numberOf('RCU flavour', rcuFlavours, options.rcu ?? 'quiescent'),
+    tables: numberOf('table allocation', tableAllocations, options.tables ?? 'one'),
     frames: Math.floor(memory / pageBytes),
     windows,
     // Linux leaves 128 MiB for the stack above what mmap places, and the first 64 KiB to nobody.

@@ -1,5 +1,6 @@
 // The JSON of `gracewalk check`: one object, fields named and never renamed.
 import type { CounterexampleJson } from '../check/counterexample/index.ts'
+import { wholeCombination } from '../scenario/runner/axes.ts'
 import type { CheckResult } from '../scenario/runner/check.ts'
 
 /** All results, and the counterexample where one was asked for. `model` says under which memory model. */
@@ -10,7 +11,7 @@ export function checkJson(version: string, results: readonly CheckResult[], coun
     results: results.map(({ scenario, variant, combination, expected, asExpected, report }) => ({
       scenario,
       variant,
-      ...combination,
+      ...wholeCombination(combination),
       expected,
       asExpected,
       ...report,

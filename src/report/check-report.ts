@@ -1,6 +1,7 @@
 // What `gracewalk check` prints: the matrix with a verdict for each cell, where it is not what was expected, and what was seen.
 
 import type { ExploreReport, Progress } from '../check/explore/index.ts'
+import { combinationText, USUAL, wholeCombination } from '../scenario/runner/axes.ts'
 import type { CheckResult } from '../scenario/runner/check.ts'
 import { count, plural, short } from './format.ts'
 import { type Palette, table } from './table.ts'
@@ -22,6 +23,10 @@ export function progressText({ executions, rate, states, depth, done }: Progress
 
 /** The table of cells, in the order given. */
 export function checkTable(results: readonly CheckResult[], colours: Palette): string[] {
+  // Axes that nobody left where they usually are have a column.
+  const further = (Object.keys(USUAL) as (keyof typeof USUAL)[]).filter((axis) =>
+    results.some(({ combination }) => wholeCombination(combination)[axis] !== USUAL[axis]),
+  )
   const rows = results.map((result) => {
     const { scenario, variant, combination, report } = result
     return [
@@ -29,13 +34,14 @@ export function checkTable(results: readonly CheckResult[], colours: Palette): s
       combination.design,
       combination.arch,
       combination.freeing,
+      ...further.map((axis) => wholeCombination(combination)[axis]),
       coloured(result, colours),
       count(report.states > 0 ? report.states : report.executions),
       count(report.maxDepth),
       short(report.milliseconds / 1000),
     ]
   })
-  return table(['scenario', 'design', 'arch', 'freeing', 'verdict', 'states', 'depth', 's'], rows, colours)
+  return table(['scenario', 'design', 'arch', 'freeing', ...further, 'verdict', 'states', 'depth', 's'], rows, colours)
 }
 
 function coloured(result: CheckResult, colours: Palette): string {
@@ -85,7 +91,7 @@ export function checkSummary(results: readonly CheckResult[], colours: Palette):
 }
 
 function unexpected({ scenario, variant, combination, expected, report }: CheckResult): string {
-  const where = `${scenario}${variant === null ? '' : `:${variant}`} [${combination.design}, ${combination.arch}, ${combination.freeing}]`
+  const where = `${scenario}${variant === null ? '' : `:${variant}`} [${combinationText(combination)}]`
   if (report.verdict !== 'violation' && expected !== 'unsafe') return `${where} is not proved: ${report.message}`
   if (report.verdict !== 'violation') return `${where} is ${verdictText(report)}, but a violation is expected`
   return expected === 'unsafe' ? `${where} fails in another way than expected: ${report.message}` : `${where}: ${report.message}`

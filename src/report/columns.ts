@@ -44,8 +44,8 @@ export function counterexampleColumns(from: Counterexample, options: ColumnOptio
 }
 
 function header({ facts, message, minimised, recording }: Counterexample, limit: number, colours: Palette): string[] {
-  const { scenario, design, arch, freeing } = facts
-  const where = [design, arch, freeing].filter((text) => text !== '').join(', ')
+  const { scenario, design, arch, freeing, index = '', rcu = '', tables = '' } = facts
+  const where = [design, arch, freeing, index, rcu, tables].filter((text) => text !== '').join(', ')
   const verdict =
     message !== '' ? 'violation' : recording.mismatch === '' ? 'nothing is wrong along this path' : 'the path cannot be followed'
   const lines = wrap(`${scenario}${where === '' ? '' : ` (${where})`}: ${verdict}`, limit, 2)

@@ -1,5 +1,6 @@
 // What `gracewalk run` prints: one comparison over all combinations, locks, memory, verdicts, ratios.
 
+import { unusualValues } from '../scenario/runner/axes.ts'
 import type { Verdict } from '../workload/replay/findings.ts'
 import { type Histogram, percentile } from '../workload/replay/histogram.ts'
 import type { ReplayResult, Skipped } from '../workload/replay/replay.ts'
@@ -45,8 +46,13 @@ export function runReport(combinations: readonly Combination[], assumed: boolean
   return out
 }
 
-function name({ design, arch }: Measured): string {
-  return `${design}\n${arch}`
+function name(one: Measured): string {
+  return `${one.design}\n${[one.arch, ...unusualValues(one)].join(', ')}`
+}
+
+/** `vma-lock, x86_64`, and behind it what is not usual. */
+function title(one: Measured | Skipped): string {
+  return [one.design, one.arch, ...unusualValues(one)].join(', ')
 }
 
 /** Median, 99th percentile and maximum in µs; below them how many in each run, and the time in them. */
@@ -84,7 +90,7 @@ function comparison(ran: readonly Measured[], assumed: boolean, colours: Palette
 function locks(ran: readonly Measured[], colours: Palette): string[] {
   const header = ['lock waits: count, µs\n', ...LOCKS.map(([, title]) => title), 'fault\nretries', 'fall-\nbacks']
   const rows = ran.map((one) => [
-    `${one.design}, ${one.arch}`,
+    title(one),
     ...LOCKS.map(([lock]) => {
       const { count: waits, time } = one.counters.locks[lock]
       return waits === 0 ? '0' : `${short(waits / one.runs)}, ${short(time / one.runs)}`
@@ -97,10 +103,11 @@ function locks(ran: readonly Measured[], colours: Palette): string[] {
 
 /** What designs count themselves, a line for each that counted something, and an empty one. */
 function designCounts(ran: readonly Measured[]): string[] {
-  const lines = ran.flatMap(({ design, arch, counters, runs }) => {
+  const lines = ran.flatMap((one) => {
+    const { counters, runs } = one
     const counted = Object.entries(counters.design).filter(([, value]) => value > 0)
     if (counted.length === 0) return []
-    return [`${design}, ${arch}, in each run: ${counted.map(([what, value]) => `${what} ${short(value / runs)}`).join(', ')}`]
+    return [`${title(one)}, in each run: ${counted.map(([what, value]) => `${what} ${short(value / runs)}`).join(', ')}`]
   })
   return lines.length === 0 ? [] : [...lines, '']
 }
@@ -112,16 +119,18 @@ function memory(ran: readonly Measured[], colours: Palette): string[] {
     'shoot-\ndowns',
     'IPIs\n',
     'page tables\nKiB at peak',
+    'tables\nallocated',
     'resident\npages at peak',
     'machine\nmemory',
     'awaits,\nslept',
   ]
   const rows = ran.map((one) => [
-    `${one.design}, ${one.arch}`,
+    title(one),
     short(one.counters.tlbMisses / one.runs),
     short(one.counters.shootdowns / one.runs),
     short(one.counters.ipis / one.runs),
     count(one.tableBytes / 1024),
+    short(one.counters.tableAllocs / one.runs),
     count(one.residentPages),
     bytes(one.memory),
     `${short(one.awaits / one.runs)}, ${short(one.sleeps / one.runs)}`,
@@ -155,7 +164,12 @@ export function pageMapping({ pageBytes, pageMap, moved }: Measured): string {
   return `recorded addresses, ranges rounded to pages of ${bytes(pageBytes)} and merged (--page-map round)`
 }
 
-/** One line for each architecture that ran under several designs. */
+/** `vma-lock`, and behind it what is not usual. */
+function without(one: Measured): string {
+  return [one.design, ...unusualValues(one)].join(', ')
+}
+
+/** One line for each thing beyond the first that ran on one architecture. */
 export function ratios(ran: readonly Measured[]): string[] {
   const out: string[] = []
   for (const arch of new Set(ran.map((one) => one.arch))) {
@@ -165,7 +179,7 @@ export function ratios(ran: readonly Measured[]): string[] {
       const median = (kind: string): number => percentile(other.histograms[kind]!, 0.5) / percentile(base.histograms[kind]!, 0.5)
       const parts = [`faults/s ${times(faultRate(other) / faultRate(base))}`, `median fault ${times(median('touch'))}`]
       for (const call of CALLS) if (base.histograms[call]!.count > 0) parts.push(`${call} ${times(median(call))}`)
-      out.push(`${other.design} against ${base.design} on ${arch}: ${parts.join(', ')}`)
+      out.push(`${without(other)} against ${without(base)} on ${arch}: ${parts.join(', ')}`)
     }
   }
   return out
@@ -173,13 +187,13 @@ export function ratios(ran: readonly Measured[]): string[] {
 
 /** The verdict on one combination. */
 export function verdictLines({ measured, skipped, verdict }: Combination, colours: Palette): string[] {
-  if (skipped) return [`${skipped.design}, ${skipped.arch}: ${colours.yellow('skipped')}: ${skipped.skipped}`]
+  if (skipped) return [`${title(skipped)}: ${colours.yellow('skipped')}: ${skipped.skipped}`]
   if (!measured) return []
-  const title = `${measured.design}, ${measured.arch}`
+  const named = title(measured)
   const partial = measured.partial
     ? ` (${colours.yellow('partial')}: ${count(measured.completed)} of ${count(measured.operations)} operations)`
     : ''
-  if (!verdict) return [`${title}: not verified${partial}`]
+  if (!verdict) return [`${named}: not verified${partial}`]
   const looked = `${plural(verdict.operations, 'operation')}, ${plural(verdict.reads, 'read')}, ${plural(verdict.pages, 'page')}, ${plural(verdict.mappings, 'mapping')}, nothing leaked`
   const aside = [
     verdict.raced > 0 ? `${plural(verdict.raced, 'pair')} raced` : '',
@@ -189,8 +203,8 @@ export function verdictLines({ measured, skipped, verdict }: Combination, colour
     verdict.outOfMemory > 0 ? colours.yellow(`${verdict.outOfMemory} found no memory`) : '',
   ].filter(Boolean)
   if (verdict.verified)
-    return [`${title}: ${colours.green('verified')}${partial}: ${looked}${aside.length > 0 ? `; ${aside.join(', ')}` : ''}`]
-  const out = [`${title}: ${colours.red('NOT verified')}${partial}: ${plural(verdict.count, 'finding')}`]
+    return [`${named}: ${colours.green('verified')}${partial}: ${looked}${aside.length > 0 ? `; ${aside.join(', ')}` : ''}`]
+  const out = [`${named}: ${colours.red('NOT verified')}${partial}: ${plural(verdict.count, 'finding')}`]
   for (const { kind, text } of verdict.findings) out.push(`  ${kind}: ${text}`)
   if (verdict.count > verdict.findings.length) out.push(`  and ${verdict.count - verdict.findings.length} more`)
   return out

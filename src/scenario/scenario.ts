@@ -1,7 +1,7 @@
 // What a scenario is: a small concurrent program on the kernel's own entries, the question that it answers, and the verdict
 // that is expected of each combination. One file per question, named after it; `all.ts` lists them.
 
-import { AXES, AXIS_NAMES, type Combination } from './runner/axes.ts'
+import { AXES, AXIS_NAMES, type Combination, LISTS, type WholeCombination, wholeCombination } from './runner/axes.ts'
 import type { Call } from './runner/calls.ts'
 import { ScenarioError } from './runner/errors.ts'
 import type { Stage } from './runner/stage.ts'
@@ -36,12 +36,16 @@ export interface Scenario {
   readonly archs?: readonly string[]
   /** Freeing policies; `rcu-batch` alone where it is left out. */
   readonly freeing?: readonly string[]
+  /** What finds VMAs, flavours of RCU, ways to allocate tables; the usual one alone where it is left out (see `USUAL`). */
+  readonly indexes?: readonly string[]
+  readonly rcus?: readonly string[]
+  readonly tables?: readonly string[]
   /**
    * Sets the address space up and says what each CPU does then, one call after the other. Whatever it does itself happens
    * before the first interleaving.
    */
   setUp(stage: Stage): Play | Promise<Play>
-  readonly expect: Expectation | ((combination: Combination) => Expectation)
+  readonly expect: Expectation | ((combination: WholeCombination) => Expectation)
   readonly variants?: readonly Variant[]
 }
 
@@ -64,7 +68,7 @@ export function scenario(definition: Scenario): Scenario {
   const wrong = (what: string): ScenarioError => new ScenarioError(`scenario ${name}: ${what}`)
   if (!Number.isInteger(cpus) || cpus < 1 || cpus > 3) throw new ScenarioError(`scenario ${name} has ${cpus} CPUs; 1 to 3 can be checked`)
   if (typeof definition.setUp !== 'function') throw wrong('setUp must be a function')
-  for (const axis of ['designs', 'archs', 'freeing'] as const) {
+  for (const axis of Object.keys(LISTS) as (keyof typeof LISTS)[]) {
     const chosen = definition[axis]
     if (chosen?.length === 0) throw wrong(`${axis} is empty, so there is no combination to check`)
     for (const value of chosen ?? []) if (!AXES[axis].includes(value)) throw wrong(unknownValue(axis, value))
@@ -89,7 +93,7 @@ export function unknownValue(axis: keyof typeof AXES, value: string): string {
 
 /** What is expected of `definition` on `combination`. */
 export function expectationOf(definition: Scenario, combination: Combination): Expectation {
-  const expected = typeof definition.expect === 'function' ? definition.expect(combination) : definition.expect
+  const expected = typeof definition.expect === 'function' ? definition.expect(wholeCombination(combination)) : definition.expect
   if (!isExpectation(expected)) throw new ScenarioError(`scenario ${definition.name}: ${NO_EXPECTATION}`)
   return expected
 }

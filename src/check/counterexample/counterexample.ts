@@ -15,6 +15,10 @@ export interface Facts {
   readonly arch: string
   /** How page tables are freed, or ''. */
   readonly freeing: string
+  /** The VMA index, the flavour of RCU and how tables are allocated, where they are not the usual ones. */
+  readonly index?: string
+  readonly rcu?: string
+  readonly tables?: string
   /** For each CPU its calls, as a reader should see them: `munmap(0x7f000, 2 pages)`. */
   readonly calls: readonly (readonly string[])[]
 }

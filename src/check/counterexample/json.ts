@@ -33,6 +33,10 @@ export interface CounterexampleJson {
   readonly design: string
   readonly arch: string
   readonly freeing: string
+  /** Where they are not the usual ones. */
+  readonly index?: string
+  readonly rcu?: string
+  readonly tables?: string
   readonly calls: readonly (readonly string[])[]
   readonly detector: string | null
   readonly bookkeeping: boolean

@@ -8,6 +8,9 @@ export interface Pinned {
   readonly design: string
   readonly arch: string
   readonly freeing: string
+  readonly index?: string
+  readonly rcu?: string
+  readonly tables?: string
   readonly path: Path
   readonly failure: string
   /** No single path shows it: there is nothing that a replay could pin. */
@@ -15,10 +18,11 @@ export interface Pinned {
 }
 
 /** The text of a test, for any runner that has `it` and `expect`, that fails once the violation does not happen any more. */
-export function pinningTest({ scenario, design, arch, freeing, path, failure, acrossExecutions = false }: Pinned): string {
+export function pinningTest(pinned: Pinned): string {
+  const { scenario, design, arch, freeing, index = '', rcu = '', tables = '', path, failure, acrossExecutions = false } = pinned
   if (acrossExecutions) return '// Seen across executions: no single path shows it, so no replay can pin it.'
   const words = signatureOf(failure, null).replace(/^thrown: /, '')
-  const combination = Object.entries({ design, arch, freeing })
+  const combination = Object.entries({ design, arch, freeing, index, rcu, tables })
     .filter(([, value]) => value !== '')
     .map(([name, value]) => `${name}: ${quote(value)}`)
   return [

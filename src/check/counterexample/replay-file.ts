@@ -8,7 +8,15 @@ import { signatureOf } from './signature.ts'
 export interface ReplayFile {
   readonly gracewalkReplay: 1
   readonly scenario: string
-  readonly combination: { readonly design: string; readonly arch: string; readonly freeing: string }
+  readonly combination: {
+    readonly design: string
+    readonly arch: string
+    readonly freeing: string
+    /** Where they are not the usual ones. */
+    readonly index?: string
+    readonly rcu?: string
+    readonly tables?: string
+  }
   /** `[agent, times, …]`. */
   readonly path: Path
   readonly failure: string
@@ -87,6 +95,7 @@ export function readReplay(text: string): ReplayFile {
     typeof combination?.design === 'string' &&
     typeof combination.arch === 'string' &&
     typeof combination.freeing === 'string' &&
+    [combination.index, combination.rcu, combination.tables].every((value) => value === undefined || typeof value === 'string') &&
     numbers(path) &&
     path.length % 2 === 0 &&
     Array.isArray(code?.steps) &&

@@ -16,6 +16,9 @@ const fields = struct({
   geometryId: 1, // see `GeometryId`
   freeingId: 1, // how page tables are freed: see `pagetable/freeing.ts`
   designId: 1,
+  indexId: 1, // these three: see `machine/axes.ts`
+  rcuId: 1,
+  tablesId: 1,
   lockStatistics: 1,
   diskLatency: 1, // microseconds
   poison: 1, // fill freed frames with junk

@@ -96,6 +96,7 @@ export const Cpu = struct({
   statIpisSent: 1,
   statIpisReceived: 1,
   statTlbMisses: 1,
+  statTableAllocs: 1, // page tables allocated; a page of them at once counts once
   statTlbFullFlushes: 1,
   statRcuCallbacks: 1,
   statGracePeriods: 1,

@@ -11,7 +11,8 @@ import {
   PTRS_PER_PUD,
   UPPER_TABLES_ARE_PAGES,
 } from '../arch/arch.ts'
-import { atomicAdd, atomicAnd, load, store, writeOnce, zeroPage } from '../machine/instructions.ts'
+import { atomicAdd, atomicAnd, load, store, thisCpu, writeOnce, zeroPage } from '../machine/instructions.ts'
+import { Cpu } from '../machine/percpu.ts'
 import { addTableWords, Mm } from '../memory/mm.ts'
 import { Page, PageFlag, pageToVirt, virtToPage } from '../memory/page.ts'
 import { allocPage, freePage } from '../memory/page-alloc.ts'
@@ -52,8 +53,16 @@ export function tableAlloc(mm: number, level: number): number {
     table = kmemCacheAlloc(tableCache(level))
     if (table !== 0) zeroPage(table, words)
   }
-  if (table !== 0) addTableWords(mm, words)
+  if (table !== 0) {
+    addTableWords(mm, words)
+    countTableAlloc()
+  }
   return table
+}
+
+function countTableAlloc(): void {
+  const cpu = thisCpu()
+  store(cpu + Cpu.statTableAllocs, load(cpu + Cpu.statTableAllocs) + 1)
 }
 
 /** Frees a table at once: nobody can reach it, be it because it was never linked or because a grace period has passed. */

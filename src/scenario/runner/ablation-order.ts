@@ -2,6 +2,7 @@
 // broken variant changes the same lines. Only the time to the first that notices depends on it, no verdict does.
 import type { AblationSite } from '../../check/ablate/index.ts'
 import type { Scenario } from '../scenario.ts'
+import { unusualValues } from './axes.ts'
 import type { Cell } from './cells.ts'
 
 /** Remembers which scenarios noticed what. */
@@ -53,8 +54,10 @@ function relation({ variants = [] }: Scenario, site: AblationSite, files: Readon
 }
 
 /** What makes a combination less usual. */
-function unusual({ combination: { design, arch, freeing } }: Cell): number {
-  return (design === 'vma-lock' ? 0 : 1) + (arch === 'x86_64' ? 0 : 2) + (freeing === 'rcu-batch' ? 0 : 4)
+function unusual({ combination }: Cell): number {
+  const { design, arch, freeing } = combination
+  const further = unusualValues(combination).length
+  return (design === 'vma-lock' ? 0 : 1) + (arch === 'x86_64' ? 0 : 2) + (freeing === 'rcu-batch' ? 0 : 4) + 8 * further
 }
 
 /** `cells` in the order in which they are best asked about `site`. `cost` in milliseconds decides among equals. */

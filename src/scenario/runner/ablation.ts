@@ -4,7 +4,7 @@
 import { type AblationSite, ablate, findSites, readKernelFiles } from '../../check/ablate/index.ts'
 import type { Scenario } from '../scenario.ts'
 import { inOrder, isAbout, type KillRecord, openKillRecord } from './ablation-order.ts'
-import { type Cell, cellName, cellsOf } from './cells.ts'
+import { type Cell, cellName, cellsOf, type Wanted } from './cells.ts'
 import { openPool, type Pool, WORKER_BROKE, WORKER_SILENT, type WorkerError } from './pool.ts'
 import type { CellName, SentOptions, Trial } from './question.ts'
 import { KERNEL_SOURCE } from './variant.ts'
@@ -47,6 +47,8 @@ export interface AblationOptions {
   readonly time: number
   /** Milliseconds that one site may take. */
   readonly siteTime: number
+  /** Values of the axes on which scenarios are tried, where they are expected to be safe; their own if left out. */
+  readonly wanted?: Wanted
   readonly onProgress?: (what: string, done: number, total: number) => void
 }
 
@@ -73,8 +75,8 @@ export function kernelSites(): { readonly sites: readonly AblationSite[]; readon
  * The cells on which sites are tried: each scenario on its designs, architectures and freeing policies, as far as it is safe there;
  * where it names none, on every design on x86_64 and on one design elsewhere.
  */
-function cellsOfAblation(scenarios: readonly Scenario[]): readonly Tried[] {
-  return cellsOf(scenarios)
+function cellsOfAblation(scenarios: readonly Scenario[], wanted: Wanted): readonly Tried[] {
+  return cellsOf(scenarios, wanted)
     .filter(({ expected, scenario, combination: { design, arch } }) => {
       const named = scenario.designs !== undefined || scenario.archs !== undefined
       return expected === 'safe' && (named || arch === 'x86_64' || design === 'vma-lock')
@@ -98,8 +100,8 @@ export async function ablateSites(
   pool: Pool,
   options: AblationOptions,
 ): Promise<Ablated[]> {
-  const { jobs, onProgress } = options
-  const all = cellsOfAblation(scenarios)
+  const { jobs, onProgress, wanted = {} } = options
+  const all = cellsOfAblation(scenarios, wanted)
   const record = openKillRecord()
   const lanes = sites.length < jobs ? jobs : 1
   const results = new Map<string, Ablated>()

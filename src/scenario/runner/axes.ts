@@ -1,13 +1,62 @@
 // What can be selected: the axes, and the names of every value of them.
 import { architectures } from '../../kernel/arch/architectures.ts'
 import { designs } from '../../kernel/design/designs.ts'
+import { rcuFlavours, tableAllocations, vmaIndexes } from '../../kernel/machine/axes.ts'
 import { freeings } from '../../kernel/pagetable/freeing.ts'
 
-/** What the argument is about: one value of each axis, by name. */
+/** What the argument is about: one value of each axis, by name. Of the last three a value that is left out is the usual one. */
 export interface Combination {
   readonly design: string
   readonly arch: string
   readonly freeing: string
+  /** What finds a VMA: `maple`. */
+  readonly index?: string
+  /** The flavour of RCU: `quiescent` or `preemptible`. */
+  readonly rcu?: string
+  /** How many page tables are allocated at a time: `one` or `sixteen`. */
+  readonly tables?: string
+}
+
+/** A combination in which nothing is left out. */
+export type WholeCombination = Required<Combination>
+
+/** The values of those axes that a combination may leave out, and that are said only where they are others. */
+export const USUAL = Object.freeze({ index: 'maple', rcu: 'quiescent', tables: 'one' })
+
+const FURTHER = ['index', 'rcu', 'tables'] as const
+
+/** `combination` with what it leaves out. */
+export function wholeCombination(combination: Combination): WholeCombination {
+  return { ...USUAL, ...combination }
+}
+
+/** `combination` without what is usual: equal combinations become equal objects. */
+export function shortCombination({ design, arch, freeing, ...further }: Combination): Combination {
+  return { design, arch, freeing, ...Object.fromEntries(notUsual(further)) }
+}
+
+/** The values that are not the usual ones, in the order of the axes. */
+export function unusualValues(combination: Partial<Combination>): readonly string[] {
+  return notUsual(combination).map(([, value]) => value)
+}
+
+function notUsual(combination: Partial<Combination>): readonly (readonly [axis: (typeof FURTHER)[number], value: string])[] {
+  return FURTHER.flatMap((axis) => {
+    const value = combination[axis]
+    return value === undefined || value === USUAL[axis] ? [] : [[axis, value] as const]
+  })
+}
+
+/** `vma-lock, x86_64, rcu-batch`, and behind it what is not usual. */
+export function combinationText(combination: Combination): string {
+  return [combination.design, combination.arch, combination.freeing, ...unusualValues(combination)].join(', ')
+}
+
+/** The options of the command line that ask for `combination`. */
+export function combinationFlags(combination: Combination): string {
+  const { design, arch, freeing } = combination
+  const more = notUsual(combination).map(([axis, value]) => ` --${axis} ${value}`)
+  return `--design ${design} --arch ${arch} --freeing ${freeing}${more.join('')}`
 }
 
 /** Names of every value of the axes. */
@@ -15,6 +64,9 @@ export const AXES = Object.freeze({
   designs: Object.freeze(designs.map(({ name }) => name)),
   archs: Object.freeze(architectures.map(({ name }) => name)),
   freeing: Object.freeze(freeings.map(({ name }) => name)),
+  indexes: Object.freeze(vmaIndexes.map(({ name }) => name)),
+  rcus: Object.freeze(rcuFlavours.map(({ name }) => name)),
+  tables: Object.freeze(tableAllocations.map(({ name }) => name)),
 })
 
 /**
@@ -32,4 +84,21 @@ export function isUsual(design: string, arch: string): boolean {
 }
 
 /** Names of each axis as a message calls it. */
-export const AXIS_NAMES = Object.freeze({ designs: 'design', archs: 'architecture', freeing: 'freeing policy' })
+export const AXIS_NAMES = Object.freeze({
+  designs: 'design',
+  archs: 'architecture',
+  freeing: 'freeing policy',
+  indexes: 'VMA index',
+  rcus: 'RCU flavour',
+  tables: 'table allocation',
+})
+
+/** Which list of a scenario, or of what is wanted, names values of which axis. */
+export const LISTS = Object.freeze({
+  designs: 'design',
+  archs: 'arch',
+  freeing: 'freeing',
+  indexes: 'index',
+  rcus: 'rcu',
+  tables: 'tables',
+} as const)

@@ -1,7 +1,7 @@
 // The matrix: every scenario on every combination for which its question makes sense, and its broken variants.
 
 import { type Expectation, expectationOf, type Scenario, type Variant } from '../scenario.ts'
-import { type Combination, isUsual, USUAL_DESIGNS } from './axes.ts'
+import { type Combination, combinationText, isUsual, LISTS, shortCombination, USUAL, USUAL_DESIGNS, wholeCombination } from './axes.ts'
 import { ScenarioError } from './errors.ts'
 
 /** One thing to check. */
@@ -18,12 +18,35 @@ export interface Wanted {
   readonly designs?: readonly string[] | undefined
   readonly archs?: readonly string[] | undefined
   readonly freeing?: readonly string[] | undefined
+  readonly indexes?: readonly string[] | undefined
+  readonly rcus?: readonly string[] | undefined
+  readonly tables?: readonly string[] | undefined
   /** Broken variants: with the scenarios (`true`), none, or only the one of this name. */
   readonly variants?: boolean | string
 }
 
-/** The policy of Linux, used where a question does not depend on it. */
-const USUAL_FREEING = ['rcu-batch']
+/** Linux's, used where a question does not depend on it. */
+const USUAL_LISTS = { freeing: ['rcu-batch'], indexes: [USUAL.index], rcus: [USUAL.rcu], tables: [USUAL.tables] } as const
+
+/** The axes of which values are used that a scenario does not name. */
+const OPEN_AXES = ['freeing', 'indexes', 'rcus', 'tables'] as const
+
+type OpenValues = Pick<Combination, 'freeing' | 'index' | 'rcu' | 'tables'>
+
+/** Each choice of the open axes: what is asked for, else what `scenario` names, else what is usual. */
+function openValues(scenario: Scenario, wanted: Wanted = {}): readonly OpenValues[] {
+  const of = (axis: (typeof OPEN_AXES)[number]): readonly string[] => wanted[axis] ?? scenario[axis] ?? USUAL_LISTS[axis]
+  return of('freeing').flatMap((freeing) =>
+    of('indexes').flatMap((index) => of('rcus').flatMap((rcu) => of('tables').map((tables) => ({ freeing, index, rcu, tables })))),
+  )
+}
+
+/** What `scenario` expects of `combination`; null where it says nothing of one of its values. */
+export function expectedOf(scenario: Scenario, combination: Combination): Expectation | null {
+  const whole = wholeCombination(combination)
+  const named = OPEN_AXES.every((axis) => (scenario[axis] ?? USUAL_LISTS[axis]).includes(whole[LISTS[axis]]))
+  return named ? expectationOf(scenario, whole) : null
+}
 
 /** Where a question that says nothing of architectures is checked by default: the others differ only in how entries are read. */
 const USUAL_ARCHS = ['x86_64', 'powerpc64-hash-64k']
@@ -41,28 +64,26 @@ function designsOn(scenario: Scenario, arch: string): readonly string[] {
 /** The combinations on which `scenario` is checked by default. */
 export function combinationsOf(scenario: Scenario): readonly Combination[] {
   return (scenario.archs ?? USUAL_ARCHS).flatMap((arch) =>
-    designsOn(scenario, arch).flatMap((design) => (scenario.freeing ?? USUAL_FREEING).map((freeing) => ({ design, arch, freeing }))),
+    designsOn(scenario, arch).flatMap((design) => openValues(scenario).map((open) => shortCombination({ design, arch, ...open }))),
   )
 }
 
 /**
- * The cells of `scenarios`. Freeing policies that are asked for are used even where the scenario does not name them; so are forms of
- * designs and further architectures that are asked for, where it names none.
+ * The cells of `scenarios`. Freeing policies, indexes, flavours of RCU and ways to allocate tables that are asked for are used even
+ * where the scenario does not name them; so are forms of designs and further architectures that are asked for, where it names none.
  */
 export function cellsOf(scenarios: readonly Scenario[], wanted: Wanted = {}): readonly Cell[] {
   return scenarios.flatMap((scenario) => {
-    const asked = wanted.freeing
-    const freeing = asked === undefined ? (scenario.freeing ?? USUAL_FREEING) : asked
+    const open = openValues(scenario, wanted)
     const only = typeof wanted.variants === 'string' ? wanted.variants : null
     const plain = both(scenario.archs ?? wanted.archs ?? USUAL_ARCHS, wanted.archs).flatMap((arch) =>
       both(
         scenario.designs ?? wanted.designs ?? (wanted.archs === undefined ? designsOn(scenario, arch) : USUAL_DESIGNS),
         wanted.designs,
       ).flatMap((design) =>
-        freeing.map((name): Cell => {
-          const combination = { design, arch, freeing: name }
-          const known = (scenario.freeing ?? USUAL_FREEING).includes(name)
-          return { scenario, combination, variant: null, expected: known ? expectationOf(scenario, combination) : null }
+        open.map((values): Cell => {
+          const combination = shortCombination({ design, arch, ...values })
+          return { scenario, combination, variant: null, expected: expectedOf(scenario, combination) }
         }),
       ),
     )
@@ -78,16 +99,16 @@ export function cellsOf(scenarios: readonly Scenario[], wanted: Wanted = {}): re
 function variantCell(scenario: Scenario, variant: Variant): Cell {
   const first = combinationsOf(scenario)[0]
   if (first === undefined) throw new ScenarioError(`scenario ${scenario.name} names no combination`)
-  return { scenario, combination: { ...first, ...variant.on }, variant, expected: { unsafe: variant.unsafe } }
+  const combination = shortCombination({ ...first, ...variant.on })
+  return { scenario, combination, variant, expected: { unsafe: variant.unsafe } }
 }
 
-function within({ design, arch, freeing }: Combination, wanted: Wanted): boolean {
-  const has = (names: readonly string[] | undefined, name: string): boolean => names === undefined || names.includes(name)
-  return has(wanted.designs, design) && has(wanted.archs, arch) && has(wanted.freeing, freeing)
+function within(combination: Combination, wanted: Wanted): boolean {
+  const whole = wholeCombination(combination)
+  return Object.entries(LISTS).every(([list, axis]) => wanted[list as keyof typeof LISTS]?.includes(whole[axis]) ?? true)
 }
 
 /** `fault-vs-munmap [vma-lock, x86_64, rcu-batch]`, with the variant behind the name. */
 export function cellName({ scenario, combination, variant }: Cell): string {
-  const { design, arch, freeing } = combination
-  return `${scenario.name}${variant === null ? '' : `:${variant.name}`} [${design}, ${arch}, ${freeing}]`
+  return `${scenario.name}${variant === null ? '' : `:${variant.name}`} [${combinationText(combination)}]`
 }

@@ -13,9 +13,9 @@ import {
   replayFile,
 } from '../../check/counterexample/index.ts'
 import { type ExploreOptions, type ExploreReport, explore, NothingExplored, type Path, replay } from '../../check/explore/index.ts'
-import { expectationOf, type Scenario, unknownValue } from '../scenario.ts'
-import { AXES, type Combination } from './axes.ts'
-import { type Cell, cellsOf } from './cells.ts'
+import { type Scenario, unknownValue } from '../scenario.ts'
+import { AXES, type Combination, LISTS, shortCombination, wholeCombination } from './axes.ts'
+import { type Cell, cellsOf, expectedOf } from './cells.ts'
 import { ScenarioError } from './errors.ts'
 import { type Rehearsal, type RehearseOptions, rehearse } from './rehearse.ts'
 
@@ -171,17 +171,13 @@ export function cellOf(scenario: Scenario, combination: Partial<Combination> = {
   if (variantName !== null && variant === null) throw new ScenarioError(`scenario ${scenario.name} has no variant ${variantName}`)
   const first = cellsOf([scenario])[0]
   if (first === undefined) throw new ScenarioError(`scenario ${scenario.name} names no combination`)
-  const full = { ...first.combination, ...variant?.on, ...combination }
-  for (const [axis, value] of [
-    ['designs', full.design],
-    ['archs', full.arch],
-    ['freeing', full.freeing],
-  ] as const) {
-    if (!AXES[axis].includes(value)) throw new ScenarioError(`scenario ${scenario.name}: ${unknownValue(axis, value)}`)
+  const whole = wholeCombination({ ...first.combination, ...variant?.on, ...combination })
+  for (const list of Object.keys(LISTS) as (keyof typeof LISTS)[]) {
+    const value = whole[LISTS[list]]
+    if (!AXES[list].includes(value)) throw new ScenarioError(`scenario ${scenario.name}: ${unknownValue(list, value)}`)
   }
-  const known = (scenario.freeing ?? ['rcu-batch']).includes(full.freeing)
-  const expected = variant !== null ? { unsafe: variant.unsafe } : known ? expectationOf(scenario, full) : null
-  return { scenario, combination: full, variant, expected }
+  const expected = variant !== null ? { unsafe: variant.unsafe } : expectedOf(scenario, whole)
+  return { scenario, combination: shortCombination(whole), variant, expected }
 }
 
 /** Runs `path` once. Returns what is wrong at its end, or ''. */

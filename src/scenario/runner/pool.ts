@@ -3,6 +3,7 @@
 import { availableParallelism } from 'node:os'
 import { Worker } from 'node:worker_threads'
 import type { Progress } from '../../check/explore/index.ts'
+import { combinationText } from './axes.ts'
 import { ScenarioError } from './errors.ts'
 import type { Answer, CellName, Findings, Question } from './question.ts'
 import { scratchDirectory } from './scratch.ts'
@@ -63,8 +64,8 @@ function failed(question: Question, name: string, message: string, stack: string
   return error
 }
 
-function named({ scenario, variant, combination: { design, arch, freeing } }: CellName): string {
-  return `${scenario}${variant === null ? '' : `:${variant}`} [${design}, ${arch}, ${freeing}]`
+function named({ scenario, variant, combination }: CellName): string {
+  return `${scenario}${variant === null ? '' : `:${variant}`} [${combinationText(combination)}]`
 }
 
 /** Starts `jobs` Workers (default: as many as there are cores), each given up after `silence` milliseconds without a word. */

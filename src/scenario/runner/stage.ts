@@ -7,7 +7,7 @@ import { PAGE_WORDS, PTE_FRAGMENTS, PTRS_PER_PTE } from '../../kernel/arch/arch.
 import { Global } from '../../kernel/machine/globals.ts'
 import { fileStamp } from '../../kernel/memory/page-cache.ts'
 import { bootMachine, prefill } from '../../machine/machine.ts'
-import type { Combination } from './axes.ts'
+import { type Combination, type WholeCombination, wholeCombination } from './axes.ts'
 import { type Call, type Calls, callsOn, type Kernel, type User } from './calls.ts'
 import { ScenarioError } from './errors.ts'
 import { loadProgram } from './program.ts'
@@ -15,7 +15,7 @@ import type { Past } from './sequential.ts'
 
 /** What a scenario sets up with. Pages are virtual page numbers; nothing is mapped at first. */
 export interface Stage {
-  readonly combination: Combination
+  readonly combination: WholeCombination
   readonly machine: Machine
   readonly kernel: Kernel
   /** Pages that one PTE table maps, and PTE tables that share a page of memory. */
@@ -82,7 +82,7 @@ export async function setStage(cpus: number, combination: Combination, tree: Tre
     return { mm, ...callsOn(machine, kernel, user, mm) }
   }
   return {
-    combination,
+    combination: wholeCombination(combination),
     machine,
     kernel,
     tablePages: PTRS_PER_PTE,

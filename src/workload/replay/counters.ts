@@ -23,6 +23,8 @@ export interface Counters {
   shootdowns: number
   ipis: number
   tlbMisses: number
+  /** Page tables that were allocated; a page filled with several at once counts once. */
+  tableAllocs: number
   rcuCallbacks: number
   gracePeriods: number
   locks: Record<keyof typeof LockClass, LockWaits>
@@ -38,6 +40,7 @@ const FIELDS = Object.freeze({
   shootdowns: Cpu.statShootdowns,
   ipis: Cpu.statIpisSent,
   tlbMisses: Cpu.statTlbMisses,
+  tableAllocs: Cpu.statTableAllocs,
   rcuCallbacks: Cpu.statRcuCallbacks,
   gracePeriods: Cpu.statGracePeriods,
 })

@@ -5,6 +5,10 @@ import type { PageMap } from './addresses.ts'
 export interface ReplayOptions {
   readonly design: string
   readonly arch: string
+  /** What finds a VMA, the flavour of RCU, and how many page tables are allocated at a time (see `MachineOptions`); the usual ones. */
+  readonly index?: string
+  readonly rcu?: string
+  readonly tables?: string
   /** Default 2. */
   readonly cpus?: number
   /** Default `scale`. */

@@ -28,10 +28,17 @@ export interface ReplayLog {
   readonly taskBytes: number
 }
 
-/** What was measured. */
-export interface ReplayResult {
+/** What was asked for. */
+export interface Asked {
   readonly design: string
   readonly arch: string
+  readonly index: string
+  readonly rcu: string
+  readonly tables: string
+}
+
+/** What was measured. */
+export interface ReplayResult extends Asked {
   readonly pageMap: PageMap
   readonly pageBytes: number
   readonly cpus: number
@@ -64,9 +71,7 @@ export interface ReplayResult {
 }
 
 /** A combination that cannot be replayed. */
-export interface Skipped {
-  readonly design: string
-  readonly arch: string
+export interface Skipped extends Asked {
   readonly skipped: string
 }
 
@@ -79,14 +84,14 @@ const MOST_RUNS = 20
 export async function replay(program: Program, options: ReplayOptions): Promise<ReplayResult | Skipped> {
   const arch = archByName(options.arch)
   designByName(options.design)
-  const { design } = options
+  const { design, index = 'maple', rcu = 'quiescent', tables = 'one' } = options
+  const asked = { design, arch: arch.name, index, rcu, tables }
   const translation = translateProgram(program, arch, options.pageMap ?? 'scale')
-  if (typeof translation === 'string') return { design, arch: arch.name, skipped: translation }
+  if (typeof translation === 'string') return { ...asked, skipped: translation }
   const cpus = options.cpus ?? 2
   const memory = options.memory ?? memoryFor(translation, cpus)
   const machineOptions = {
-    arch: arch.name,
-    design,
+    ...asked,
     cpus,
     memory,
     windows: translation.map.windows,
@@ -100,7 +105,7 @@ export async function replay(program: Program, options: ReplayOptions): Promise<
     machine = bootMachine(machineOptions)
   } catch (error) {
     if (!(error instanceof RangeError)) throw error
-    return { design, arch: arch.name, skipped: `${(memory / 2 ** 20).toFixed(0)} MiB of memory cannot be had: use --memory` }
+    return { ...asked, skipped: `${(memory / 2 ** 20).toFixed(0)} MiB of memory cannot be had: use --memory` }
   }
   const shared = encode(translation)
   const userEnd = taskBytes()
@@ -116,8 +121,7 @@ export async function replay(program: Program, options: ReplayOptions): Promise<
     const run = await runRounds(running, shared, translation, plan, options)
     const peaks = peakSums(shared)
     return {
-      design,
-      arch: arch.name,
+      ...asked,
       pageMap: translation.pageMap,
       pageBytes: translation.pageBytes,
       cpus,
