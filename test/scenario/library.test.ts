@@ -1,6 +1,7 @@
 // `gracewalk/check`, the library, and what a verdict of it may say.
 import { describe, expect, it } from 'vitest'
 import { check, replayScenario, ScenarioError, scenario, scenarios } from '../../src/check.ts'
+import { AXES } from '../../src/scenario/runner/axes.ts'
 
 const ON = { design: 'vma-lock', arch: 'x86_64' }
 
@@ -54,11 +55,7 @@ describe('check', () => {
   it.each([
     ['spinlok', {}, "there is no scenario 'spinlok'"],
     ['spinlock-exclusion:none', {}, 'scenario spinlock-exclusion has no variant none'],
-    [
-      'spinlock-exclusion',
-      { design: 'vma-lok' },
-      "there is no design 'vma-lok'; there are mmap-lock, vma-lock, speculative, speculative-irq, speculative-file",
-    ],
+    ['spinlock-exclusion', { design: 'vma-lok' }, `there is no design 'vma-lok'; there are ${AXES.designs.join(', ')}`],
     ['spinlock-exclusion', { arch: 'x86' }, "there is no architecture 'x86'"],
   ])('refuses %s on %j', async (name, options, message) => {
     const failure = check(name, options)
