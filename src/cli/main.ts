@@ -9,6 +9,7 @@ import { TraceError } from '../trace/errors.ts'
 import { ablateCommand, ablateOptions } from './ablate-command.ts'
 import { checkCommand } from './check-command.ts'
 import { checkOptions } from './check-options.ts'
+import { matrixCommand, matrixOptions } from './matrix-command.ts'
 import type { RawOptions } from './option-values.ts'
 import { runCommand } from './run-command.ts'
 import { runOptions } from './run-options.ts'
@@ -22,6 +23,7 @@ const EXAMPLES = [
   'run examples/recordings/gcc.strace --touch all --page-map round --json',
   'check --list',
   'check fault-vs-munmap --design vma-lock --arch x86_64',
+  'matrix --arch x86_64,powerpc64-hash-64k --no-costs',
   'ablate --site pagetable/pte-offset-map.ts:45',
   'check two-deferred-fragments --arch powerpc64-hash-64k --freeing pte-free-defer-one-head',
 ]
@@ -93,6 +95,18 @@ cli
   .action((scenarios: string[], options: RawOptions) =>
     ablateCommand(scenarios.map(String), ablateOptions(options, availableParallelism()), version),
   )
+cli
+  .command('matrix', 'Ask every design, architecture and freeing policy what the matrix asks; writes docs/matrix.md')
+  .option('--design <names>', 'locking designs, with commas; all if not given')
+  .option('--arch <names>', 'architectures, with commas; all if not given')
+  .option('--freeing <names>', 'policies of freeing page tables, with commas; all if not given')
+  .option('--jobs <n>', 'Workers; as many as there are cores if not given')
+  .option('--time <time>', 'what one verdict may take; 60s if not given')
+  .option('--recording <file>', 'what is replayed to measure costs; a shipped one if not given')
+  .option('--no-costs', 'measure nothing')
+  .option('--markdown <file>', 'write the page, and counterexamples beside it')
+  .option('--json', 'print one JSON object')
+  .action((options: RawOptions) => matrixCommand(matrixOptions(options, availableParallelism()), version))
 for (const example of EXAMPLES) cli.example(`  $ gracewalk ${example}`)
 cli.help((sections) => sections.filter(({ title }) => !title?.startsWith('For more info')))
 cli.version(version)

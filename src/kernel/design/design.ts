@@ -14,6 +14,9 @@ export interface Design {
   /** Where scenarios that name neither designs nor architectures ask about it; everywhere if it is left out. */
   readonly usualArchs?: readonly string[]
 
+  /** Proposed, and unsafe somewhere: there to be shown so, and used only where it is asked for. */
+  readonly draft?: boolean
+
   /** What the design counts, in words: the meanings of the first words of each CPU's `statDesign`. */
   readonly counters?: readonly string[]
 
