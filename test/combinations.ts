@@ -22,6 +22,14 @@ export const pairs: readonly (readonly [design: string, arch: string])[] = combi
   parts === 1 || design === 'vma-lock' ? [[design, arch] as const] : [],
 )
 
+/** Designs whose VMAs hang in an rbtree: a lock for everything, and look-ups without one, validated. */
+export const rbtreeCombinations: readonly ConformancePair[] = ['mmap-lock', 'speculative', 'vma-lock'].flatMap((design, d) =>
+  ['x86_64', 'powerpc64-hash-64k'].map((arch, a): ConformancePair => {
+    const whole = process.env.CONFORMANCE === 'all' || (arch === 'x86_64' && design !== 'vma-lock')
+    return [design, arch, whole ? 1 : PARTS, whole ? 0 : (d + a) % PARTS]
+  }),
+)
+
 /** The items of `list` that a pair of `parts` and `part` runs. */
 export function share<T>(list: readonly T[], parts: number, part: number): readonly T[] {
   return list.filter((_, i) => i % parts === part)

@@ -51,6 +51,8 @@ import * as pinVsLettingGo from './pin-vs-letting-go.ts'
 import * as placement from './placement.ts'
 import * as populate from './populate.ts'
 import * as privateFileWrite from './private-file-write.ts'
+import * as rbtreeFaults from './rbtree-faults.ts'
+import * as rbtreeLookupVsRotation from './rbtree-lookup-vs-rotation.ts'
 import * as rcuCallbacks from './rcu-callbacks.ts'
 import * as rcuReaderVsUpdater from './rcu-reader-vs-updater.ts'
 import * as refcountGetVsPut from './refcount-get-vs-put.ts'
@@ -173,6 +175,8 @@ export const SCENARIOS: readonly Scenario[] = Object.freeze([
   ...Object.values(sleeperVsGracePeriod),
   ...Object.values(mapleLookupVsStore),
   ...Object.values(mapleGaps),
+  ...Object.values(rbtreeLookupVsRotation),
+  ...Object.values(rbtreeFaults),
 ])
 
 /** The scenarios that the file at `path` exports. Throws `ScenarioError` where there is none. */

@@ -27,7 +27,7 @@ export async function wholeMachine(
   arch: string,
   design: string,
   cpus: number,
-  more: Pick<MachineOptions, 'geometry' | 'freeing'> = {},
+  more: Pick<MachineOptions, 'geometry' | 'freeing' | 'index'> = {},
 ): Promise<WholeMachine> {
   const memory = more.geometry === 'small' ? {} : { memory: FRAMES * (arch.includes('64k') ? 65536 : 4096) }
   const { buffer } = bootMachine({ arch, design, cpus, poison: true, ...memory, ...more })

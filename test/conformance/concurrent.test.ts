@@ -10,7 +10,7 @@ import { Placement } from '../../src/kernel/syscall/mmap.ts'
 import { Remap } from '../../src/kernel/syscall/mremap.ts'
 import { Vm } from '../../src/kernel/vma/vma.ts'
 import { type Kernel, tearDown, type WholeMachine, wholeMachine } from '../check/whole-machine.ts'
-import { combinations, share } from '../combinations.ts'
+import { combinations, rbtreeCombinations, share } from '../combinations.ts'
 
 const SEEDS = 60
 const SMALL_SEEDS = 20
@@ -535,5 +535,11 @@ describe.each(combinations)('%s on %s', (design, arch, parts, part) => {
     for (const one of share(Object.values(CASES), parts, part)) {
       tryOut(await wholeMachine(tree, arch, design, CPUS, { geometry: 'small', freeing }), 100, one, SMALL_SEEDS)
     }
+  })
+})
+
+describe.each(rbtreeCombinations)('%s on %s, VMAs in an rbtree', (design, arch, parts, part) => {
+  test.each(share(Object.entries(CASES), parts, part))('%s', async (_, one) => {
+    tryOut(await wholeMachine(tree, arch, design, CPUS, { index: 'rbtree' }), 1000, one, one.seeds ?? SEEDS)
   })
 })

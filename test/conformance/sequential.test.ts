@@ -4,7 +4,7 @@
 import { fileURLToPath } from 'node:url'
 import { describe, expect, test } from 'vitest'
 import { freeings } from '../../src/kernel/pagetable/freeing.ts'
-import { combinations, share } from '../combinations.ts'
+import { combinations, rbtreeCombinations, share } from '../combinations.ts'
 import { canonical, firstDifference } from '../linux/answer.ts'
 import { CASES } from '../linux/cases.ts'
 import { OracleSubject } from '../linux/oracle_subject.ts'
@@ -65,5 +65,24 @@ describe.each(combinations)('%s on %s', (design, arch, parts, part) => {
     await stepped.bind(subject.machine)
     for (const list of cases) compare(subject, list, new OracleSubject().run(list))
     for (const { list, answers } of recorded.slice(0, 15)) compare(subject, list, answers)
+  })
+})
+
+describe.each(rbtreeCombinations)('%s on %s, VMAs in an rbtree', (design, arch) => {
+  test('answers all lists the same', () => {
+    const subject = new KernelSubject(design, arch, nativeExecutor, { index: 'rbtree' })
+    for (const list of Object.values(CASES)) compare(subject, list, new OracleSubject().run(list))
+    const every = arch === 'x86_64' ? 1 : 4
+    recording.entries.forEach(({ list, answers }, i) => {
+      if (i % every === 0) compare(subject, list, answers)
+    })
+  })
+
+  test('answers the same on a small machine, on a thread and stepped', async () => {
+    const subject = new KernelSubject(design, arch, nativeExecutor, { geometry: 'small', index: 'rbtree' })
+    for (const list of Object.values(CASES)) compare(subject, list, new OracleSubject().run(list))
+    const alike = new KernelSubject(design, arch, stepped.factory, { geometry: 'small', index: 'rbtree' })
+    await stepped.bind(alike.machine)
+    for (const { list, answers } of recording.entries.slice(0, 15)) compare(alike, list, answers)
   })
 })

@@ -48,7 +48,7 @@ const POINTERS = new Set(
     'mm file anonVma anonVmaChain next prev head tail pgd pteFragment root parent mapping ptMm inode disk pages slot ' +
     'currentMm pcpHead rcuNextHead rcuNextTail rcuWaitHead slabHead gatherMm gatherPages gatherBatch gatherTables entries ' +
     'waitNext vmgMm vmgFile vmgAnonVma vmgSource masTree masNode masSpare out0 out1 out2 free freeHeads frame ' +
-    'perCpuAreas frames rcuSnapshots pageCacheBuckets rcuHead'
+    'perCpuAreas frames rcuSnapshots pageCacheBuckets rcuHead rbLeft rbRight node'
   ).split(' '),
 )
 /** Fields that hold virtual page numbers or sets of bits. */
@@ -123,6 +123,7 @@ export function createNames(recording: Recording, layouts: Layouts, labels: Labe
     if (thing.kind === 'page' && field === 'flags') return bits(layouts.pageFlag, v)
     if (POINTERS.has(field)) return v === 0 ? 'NULL' : pointer(v, index) || number(v)
     if (HEX.has(field)) return hex(v)
+    if (field === 'rbParentColor') return `${v < 2 ? 'top' : pointer(v & ~1, index) || hex(v & ~1)}, ${(v & 1) !== 0 ? 'black' : 'red'}`
     if (field === 'refcnt' || path.endsWith('mmapLock.count')) return lockCount(v)
     return number(v)
   }

@@ -1,4 +1,5 @@
 // Which frames slab caches were cut from: known by the free objects in them, and where there are none by what points to them.
+import { VmaIndex } from '../../kernel/machine/axes.ts'
 import type { Layouts } from './layouts.ts'
 import type { Recording } from './recording.ts'
 
@@ -14,7 +15,7 @@ export interface SlabPage {
 /** The fields of each kind of object that point to others, and the kinds of those. */
 const LINKS: Readonly<Record<string, Readonly<Record<string, string>>>> = Object.freeze({
   mm: { tree: 'maple node', pgd: 'pgd table' },
-  vma: { mm: 'mm', file: 'file', anonVma: 'anon_vma', anonVmaChain: 'anon_vma_chain' },
+  vma: { mm: 'mm', file: 'file', anonVma: 'anon_vma', anonVmaChain: 'anon_vma_chain', rbLeft: 'vma', rbRight: 'vma' },
   anon_vma: { root: 'anon_vma', parent: 'anon_vma' },
   anon_vma_chain: { anonVma: 'anon_vma', next: 'anon_vma_chain' },
   file: { inode: 'inode' },
@@ -78,7 +79,8 @@ export function slabPages(
     if (fields == null) return
     for (const [field, to] of Object.entries(LINKS[kind] ?? {})) {
       const link = memory[object + (fields[field] as number)] as number
-      if (to === 'maple node') node(link)
+      if (to === 'maple node' && memory[global.indexId as number] === VmaIndex.rbtree) follow('vma', link)
+      else if (to === 'maple node') node(link)
       else follow(to, to === 'anon_vma' ? link & ~LEAF : link)
     }
   }

@@ -1,12 +1,14 @@
-// Reads an address space out of the machine's words: its mappings from the maple tree, its entries from the page tables. For
+// Reads an address space out of the machine's words: its mappings from their index, its entries from the page tables. For
 // moments at which nobody changes them, or for a look at a single entry. No step, no lock: this is the checker looking.
 import { type Arch, ENTRY_WORDS, type Geometry, geometryOf } from '../../kernel/arch/arch.ts'
 import { architectures } from '../../kernel/arch/architectures.ts'
 import { WINDOW_PAGES, WINDOW_SHIFT } from '../../kernel/arch/windows.ts'
+import { VmaIndex } from '../../kernel/machine/axes.ts'
 import { Global } from '../../kernel/machine/globals.ts'
 import { Mm } from '../../kernel/memory/mm.ts'
 import { upperIsTable, upperTable } from '../../kernel/pagetable/entries.ts'
 import { MAPLE_LEAF, MapleNode, MapleTree, mteToNode } from '../../kernel/vma/maple-tree.ts'
+import { RbRoot } from '../../kernel/vma/rbtree.ts'
 import { Vma } from '../../kernel/vma/vma.ts'
 
 /** A mapping: pages `start` to `end` (exclusive), VMA flags. */
@@ -29,9 +31,26 @@ export function sizesOf(words: Int32Array): Geometry {
   return geometryOf(archOf(words), words[Global.geometryId] as number)
 }
 
-/** The mappings of `mm` in order of address, with the bounds that the tree has for them (a VMA's own may be about to change). */
+/** The mappings of `mm` in order of address, with the bounds that a maple tree has for them (a VMA's own may be about to change). */
 export function mappingsOf(words: Int32Array, mm: number): Mapping[] {
   const out: Mapping[] = []
+  const found = (vma: number, start: number, end: number): void => {
+    const at = (field: number): number => words[vma + field] as number
+    out.push({ start, end, flags: at(Vma.flags), pgoff: at(Vma.pgoff), file: at(Vma.file), vma })
+  }
+  if (words[Global.indexId] === VmaIndex.rbtree) {
+    // A broken kernel may have tied a tree into a knot.
+    const seen = new Set<number>()
+    const below = (vma: number): void => {
+      if (vma <= 0 || vma >= words.length || seen.has(vma)) return
+      seen.add(vma)
+      below(words[vma + Vma.rbLeft] as number)
+      found(vma, words[vma + Vma.start] as number, words[vma + Vma.end] as number)
+      below(words[vma + Vma.rbRight] as number)
+    }
+    below(words[mm + Mm.tree + RbRoot.node] as number)
+    return out
+  }
   const node = (link: number): void => {
     const p = mteToNode(link)
     const count = words[p + MapleNode.end] as number
@@ -40,10 +59,7 @@ export function mappingsOf(words: Int32Array, mm: number): Mapping[] {
       const slot = words[p + MapleNode.slot + i] as number
       const end = (words[p + MapleNode.pivot + i] as number) + 1
       if ((link & MAPLE_LEAF) === 0) node(slot)
-      else if (slot !== 0) {
-        const at = (field: number): number => words[slot + field] as number
-        out.push({ start, end, flags: at(Vma.flags), pgoff: at(Vma.pgoff), file: at(Vma.file), vma: slot })
-      }
+      else if (slot !== 0) found(slot, start, end)
       start = end
     }
   }

@@ -1,11 +1,17 @@
 // What a machine is built with besides its architecture, its design and its policy of freeing tables: which index finds a VMA,
 // which flavour RCU has, and how many page tables are allocated at a time. Bound once per thread, like the architecture.
 
-/** What finds a VMA by its address. `maple`: a maple tree, which readers under RCU may walk beside a writer. */
-export const VmaIndex = Object.freeze({ maple: 0 })
+/**
+ * What finds a VMA by its address. `maple`: a maple tree, which readers under RCU may walk beside a writer. `rbtree`: a red-black tree
+ * whose nodes lie in the VMAs: whoever walks it without mmap_lock may miss what is there, and must validate.
+ */
+export const VmaIndex = Object.freeze({ maple: 0, rbtree: 1 })
 
 /** Their names on the command line, by number. A machine records the number: append, never reorder. */
-export const vmaIndexes: readonly { readonly name: string }[] = Object.freeze([Object.freeze({ name: 'maple' })])
+export const vmaIndexes: readonly { readonly name: string }[] = Object.freeze([
+  Object.freeze({ name: 'maple' }),
+  Object.freeze({ name: 'rbtree' }),
+])
 
 /**
  * What RCU takes for the end of a reader. `quiescent`: that of a kernel that is not preemptible; whatever a CPU does between two

@@ -13,9 +13,9 @@ import { unmapPageRange } from '../pagetable/zap.ts'
 import { initRwsem } from '../sync/rwsem.ts'
 import { unlinkAnonVmas } from '../vma/anon-vma.ts'
 import { findVma } from '../vma/find-vma.ts'
-import { mtDestroy } from '../vma/maple-store.ts'
 import { mmapWriteLock, mmapWriteUnlock } from '../vma/mmap-lock.ts'
 import { Vma } from '../vma/vma.ts'
+import { vmaTreeDestroy } from '../vma/vma-tree.ts'
 import { enterKernel, exitKernel } from './entry.ts'
 
 /** mm_alloc: an empty address space with one user. In the kernel. Returns 0 without memory. */
@@ -43,26 +43,31 @@ export function mmAlloc(): number {
 export function exitMmap(mm: number): void {
   mmapWriteLock(mm)
   tlbGatherMmu(mm)
-  let end = 0
-  for (let vma = findVma(mm, 0); vma !== 0; vma = findVma(mm, end)) {
+  const first = findVma(mm, 0)
+  let vma = first
+  while (vma !== 0) {
     design.vmaStartWrite(vma)
     unmapPageRange(mm, load(vma + Vma.start), load(vma + Vma.end))
-    end = load(vma + Vma.end)
+    // Chained: nodes of an rbtree are the VMAs, so that there is no looking for the next one once they are being freed.
+    const next = findVma(mm, load(vma + Vma.end))
+    store(vma + Vma.next, next)
+    vma = next
   }
   // Tables whose span is more than a window go last, when all windows below them are empty.
   freePgdRange(mm, 0, load(Global.taskSize), FLOOR_ALL, CEILING_ALL - 1)
   freePgdRange(mm, 0, load(Global.taskSize), FLOOR_ALL, CEILING_ALL)
   tlbFinishMmu()
-  let at = 0
-  for (let vma = findVma(mm, 0); vma !== 0; vma = findVma(mm, at)) {
-    at = load(vma + Vma.end)
+  vma = first
+  while (vma !== 0) {
+    const next = load(vma + Vma.next)
     design.vmaDetach(vma)
     unlinkAnonVmas(vma)
     if (load(vma + Vma.file) !== 0) putFile(load(vma + Vma.file))
     // The tree still names it, but nobody looks: the mm has no users.
     design.vmaFree(vma)
+    vma = next
   }
-  mtDestroy(mm + Mm.tree)
+  vmaTreeDestroy(mm)
   mmapWriteUnlock(mm)
   pteFragmentDestroy(mm)
   tableFree(mm, load(mm + Mm.pgd), Level.pgd)

@@ -8,9 +8,9 @@ import { copyPageRange } from '../pagetable/copy-page-range.ts'
 import { flushTlbMmRange } from '../pagetable/tlb-flush.ts'
 import { anonVmaFork, unlinkAnonVmas } from '../vma/anon-vma.ts'
 import { findVma } from '../vma/find-vma.ts'
-import { mtStoreRange } from '../vma/maple-store.ts'
 import { mmapWriteLock, mmapWriteUnlock } from '../vma/mmap-lock.ts'
 import { Vm, Vma, vmAreaDup, vmaPages } from '../vma/vma.ts'
+import { vmaTreeLink } from '../vma/vma-tree.ts'
 import { enterKernel, exitKernel } from './entry.ts'
 import { exitMmap, mmAlloc } from './exit.ts'
 
@@ -29,7 +29,7 @@ function dupVma(child: number, parent: number, vma: number): number {
   if (file !== 0) getFile(file)
   design.vmaStartWrite(copy)
   design.vmaAttach(copy)
-  if (mtStoreRange(child + Mm.tree, load(copy + Vma.start), load(copy + Vma.end) - 1, copy) !== 0) {
+  if (vmaTreeLink(child, copy) !== 0) {
     design.vmaDetach(copy)
     unlinkAnonVmas(copy)
     if (file !== 0) putFile(file)

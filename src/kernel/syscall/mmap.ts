@@ -8,11 +8,10 @@ import { atomicAdd, load, store } from '../machine/instructions.ts'
 import { getFile, putFile, shmemFileSetup } from '../memory/file.ts'
 import { Mm } from '../memory/mm.ts'
 import { findVmaIntersection } from '../vma/find-vma.ts'
-import { mtEmptyArea, mtEmptyAreaRev } from '../vma/maple-gap.ts'
-import { mtStoreRange } from '../vma/maple-store.ts'
 import { vmaMergeNewRange, vmgSet } from '../vma/merge.ts'
 import { mmapWriteLock, mmapWriteUnlock } from '../vma/mmap-lock.ts'
 import { Vm, Vma, vmAreaAlloc } from '../vma/vma.ts'
+import { vmaTreeEmptyArea, vmaTreeEmptyAreaRev, vmaTreeLink } from '../vma/vma-tree.ts'
 import { enterKernel, exitKernel } from './entry.ts'
 import { doMunmap } from './munmap.ts'
 
@@ -33,7 +32,7 @@ export function getUnmappedArea(mm: number, hint: number, pages: number): number
   while (high > lowest) {
     const start = runStart(high - 1)
     const low = Math.max(start, lowest)
-    const found = high - low >= pages ? mtEmptyAreaRev(mm + Mm.tree, low, high - 1, pages) : -1
+    const found = high - low >= pages ? vmaTreeEmptyAreaRev(mm, low, high - 1, pages) : -1
     if (found >= 0) return found
     high = start
   }
@@ -41,7 +40,7 @@ export function getUnmappedArea(mm: number, hint: number, pages: number): number
   while (low < load(Global.taskSize)) {
     const run = runEnd(low)
     const end = Math.min(run, load(Global.taskSize))
-    const found = end - low >= pages ? mtEmptyArea(mm + Mm.tree, low, end - 1, pages) : -1
+    const found = end - low >= pages ? vmaTreeEmptyArea(mm, low, end - 1, pages) : -1
     if (found >= 0) return found
     low = run
   }
@@ -77,7 +76,7 @@ export function insertNewVma(mm: number, start: number, pages: number, flags: nu
   store(vma + Vma.file, file)
   design.vmaStartWrite(vma)
   design.vmaAttach(vma)
-  const error = mtStoreRange(mm + Mm.tree, start, start + pages - 1, vma)
+  const error = vmaTreeLink(mm, vma)
   if (error !== 0) {
     design.vmaDetach(vma)
     design.vmaFree(vma)

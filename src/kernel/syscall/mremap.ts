@@ -10,10 +10,10 @@ import { Mm } from '../memory/mm.ts'
 import { movePageTables, movePrepare } from '../pagetable/move-page-tables.ts'
 import { anonVmaClone, unlinkAnonVmas } from '../vma/anon-vma.ts'
 import { findVma, findVmaIntersection, vmaLookup } from '../vma/find-vma.ts'
-import { mtStoreRange } from '../vma/maple-store.ts'
 import { vmaMergeNewRange, vmgSet, vmgSetAnonVma } from '../vma/merge.ts'
 import { mmapWriteLock, mmapWriteUnlock } from '../vma/mmap-lock.ts'
 import { Vm, Vma, vmAreaDup, vmaIsAnonymous } from '../vma/vma.ts'
+import { vmaTreeLink } from '../vma/vma-tree.ts'
 import { enterKernel, exitKernel } from './entry.ts'
 import { getUnmappedArea } from './mmap.ts'
 import { doMunmap } from './munmap.ts'
@@ -59,7 +59,7 @@ function copyVma(mm: number, vma: number, address: number, target: number, pages
   }
   design.vmaStartWrite(copy)
   design.vmaAttach(copy)
-  if (mtStoreRange(mm + Mm.tree, target, target + pages - 1, copy) !== 0) {
+  if (vmaTreeLink(mm, copy) !== 0) {
     design.vmaDetach(copy)
     unlinkAnonVmas(copy)
     design.vmaFree(copy)

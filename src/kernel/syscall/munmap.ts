@@ -9,10 +9,10 @@ import { tlbFinishMmu, tlbGatherMmu } from '../pagetable/mmu-gather.ts'
 import { unmapPageRange } from '../pagetable/zap.ts'
 import { unlinkAnonVmas } from '../vma/anon-vma.ts'
 import { findVma, findVmaBefore, findVmaIntersection } from '../vma/find-vma.ts'
-import { mtStoreRange } from '../vma/maple-store.ts'
 import { mmapReadUnlock, mmapWriteDowngrade, mmapWriteLock, mmapWriteUnlock } from '../vma/mmap-lock.ts'
 import { splitVma } from '../vma/split.ts'
 import { Vma } from '../vma/vma.ts'
+import { vmaTreeClear } from '../vma/vma-tree.ts'
 import { enterKernel, exitKernel } from './entry.ts'
 
 /**
@@ -44,7 +44,7 @@ function detachRange(mm: number, start: number, end: number): number {
     vma = findVma(mm, load(vma + Vma.end))
   }
   store(last + Vma.next, 0)
-  const error = mtStoreRange(mm + Mm.tree, start, end - 1, 0)
+  const error = vmaTreeClear(mm, start, end)
   if (error !== 0) return error
   for (let gone = first; gone !== 0; gone = load(gone + Vma.next)) design.vmaDetach(gone)
   store(mm + Mm.mapCount, load(mm + Mm.mapCount) - count)

@@ -10,8 +10,8 @@ import { putFile } from '../memory/file.ts'
 import { Mm } from '../memory/mm.ts'
 import { anonVmaClone, chainIsSingular, unlinkAnonVmas, vmaIsForkChild } from './anon-vma.ts'
 import { touchingNext, touchingPrev, vmaLookup } from './find-vma.ts'
-import { mtStoreRange } from './maple-store.ts'
 import { Vma, vmaPages } from './vma.ts'
+import { vmaTreeExpand } from './vma-tree.ts'
 
 /** Describes the range for the functions below. `source`: the VMA that it is part of or is copied from, or 0. */
 export function vmgSet(mm: number, start: number, end: number, flags: number, pgoff: number, file: number, source: number): void {
@@ -84,12 +84,11 @@ function stretch(mm: number, vma: number, start: number, end: number): number {
   const to = load(vma + Vma.end)
   const low = Math.min(start, from)
   const high = Math.max(end, to)
-  // Only the new part is stored; a VMA never grows on both sides at once.
-  const error = start < from ? mtStoreRange(mm + Mm.tree, low, high - 1, vma) : mtStoreRange(mm + Mm.tree, from, high - 1, vma)
+  const error = vmaTreeExpand(mm, vma, low, high)
   if (error !== 0) return error
   if (start < from) writeOnce(vma + Vma.pgoff, (load(vma + Vma.pgoff) - (from - start)) | 0)
   writeOnce(vma + Vma.start, low)
-  store(vma + Vma.end, high)
+  writeOnce(vma + Vma.end, high)
   return 0
 }
 
@@ -159,6 +158,6 @@ export function vmaMergeExistingRange(middle: number): number {
   else if (left) {
     writeOnce(middle + Vma.pgoff, (load(middle + Vma.pgoff) + end - load(middle + Vma.start)) | 0)
     writeOnce(middle + Vma.start, end)
-  } else store(middle + Vma.end, start)
+  } else writeOnce(middle + Vma.end, start)
   return target
 }

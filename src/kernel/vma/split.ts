@@ -2,13 +2,13 @@
 import { design } from '../design/design.ts'
 import { Errno } from '../machine/errno.ts'
 import { Global } from '../machine/globals.ts'
-import { load, store } from '../machine/instructions.ts'
+import { load, store, writeOnce } from '../machine/instructions.ts'
 import { getFile } from '../memory/file.ts'
 import { Mm } from '../memory/mm.ts'
 import { anonVmaClone, unlinkAnonVmas } from './anon-vma.ts'
-import { mtStoreRange } from './maple-store.ts'
 import { vmaMergeExistingRange, vmgSet } from './merge.ts'
 import { Vma, vmAreaDup } from './vma.ts'
+import { vmaTreeLink } from './vma-tree.ts'
 
 /**
  * split_vma: cuts `vma` at page `at`, strictly inside it. The lower part stays `vma`, the upper part is a new VMA.
@@ -28,7 +28,7 @@ export function splitVma(mm: number, vma: number, at: number): number {
   // Nobody can lock the upper part before the writer is done.
   design.vmaStartWrite(upper)
   design.vmaAttach(upper)
-  const error = mtStoreRange(mm + Mm.tree, at, load(vma + Vma.end) - 1, upper)
+  const error = vmaTreeLink(mm, upper)
   if (error !== 0) {
     design.vmaDetach(upper)
     unlinkAnonVmas(upper)
@@ -36,7 +36,7 @@ export function splitVma(mm: number, vma: number, at: number): number {
     return error
   }
   if (load(upper + Vma.file) !== 0) getFile(load(upper + Vma.file))
-  store(vma + Vma.end, at)
+  writeOnce(vma + Vma.end, at)
   store(mm + Mm.mapCount, load(mm + Mm.mapCount) + 1)
   return upper
 }

@@ -8,9 +8,13 @@ import { RcuHead } from '../sync/rcu.ts'
 
 /**
  * `start`, `end`, `flags`, `pgoff`, `file`: stable under mmap_lock (read or write) or the VMA's own lock; written with
- * mmap_lock held for writing after `design.vmaStartWrite`. Once the VMA is in the tree, `start`, `flags`, `pgoff` and `anonVma` are
+ * mmap_lock held for writing after `design.vmaStartWrite`. Once the VMA is in the tree, `start`, `end`, `flags`, `pgoff` and `anonVma` are
  * written with `writeOnce`: a design may read them under RCU and validate. `anonVma`, once set, stays until the VMA is unlinked.
- * `refcnt`, `lockSeq`: the locking design's. `next`: a list of detached VMAs.
+ * `refcnt`, `lockSeq`: the locking design's. `next`: a list of VMAs that are being unmapped.
+ *
+ * The node of an rbtree, where that is the index (`rbtree.ts`): `rbLeft`, `rbRight`, written with mmap_lock held, and read without
+ * it too; `rbParentColor`, `gap` (free pages before the VMA), `subtreeGap` (the largest such gap in its subtree), for holders of mmap_lock
+ * alone. `gap` lies where a VMA that is out of the tree has its `rcuHead`.
  */
 export const Vma = struct({
   start: 1,
@@ -23,9 +27,12 @@ export const Vma = struct({
   anonVmaChain: 1,
   lockSeq: 1,
   rcuHead: RcuHead.size,
+  gap: { at: 'rcuHead' },
   next: 1,
-  id: 1,
-  line: 3,
+  rbLeft: 1,
+  rbRight: 1,
+  rbParentColor: 1,
+  subtreeGap: 1,
   refcnt: 1, // written by every reader: on a cache line of its own
 })
 

@@ -65,7 +65,7 @@ describe.each(['x86_64', 'powerpc64-hash-64k'])('on %s', (arch) => {
     expect(names.value(vma + Vma.start, 0x67ff7, 0)).toBe('0x67ff7')
     expect(names.address(vma + Vma.rcuHead + 1, 0)).toBe('vma 1.rcuHead.func')
     expect(names.address(vma - 1, 0)).toBe('vma 1.generation')
-    expect(names.value(vma + Vma.id, POISON, 0)).toBe('poison')
+    expect(names.value(vma + Vma.flags, POISON, 0)).toBe('poison')
   })
 
   it('names tables by their level, slots by their index, entries by what they say', () => {
