@@ -6,7 +6,7 @@ import type { Stepped, Tree } from './tree.ts'
 
 /**
  * Binds the stepped kernel to the booted machine in `buffer`: its architecture, its design (or `design`, a table from
- * `tree.load`), as many CPUs as it has, and the kernel's interrupt handler.
+ * `tree.loadDesign`), as many CPUs as it has, and the kernel's interrupt handler.
  */
 export async function attachKernel(tree: Tree, buffer: SharedArrayBuffer, design?: unknown): Promise<Machine> {
   const words = new Int32Array(buffer)

@@ -1,6 +1,8 @@
 // A stepped kernel in memory: its modules, its places, and more source compiled against it. Each build directory is a
 // kernel of its own with its own binding, so that a broken variant and the real one can run side by side.
 import { type BuildOptions, type BuiltKernel, readBuiltKernel, stepSource } from '../compile/build.ts'
+import { readDesignFile } from '../compile/design-file.ts'
+import { loadSteppedDesign } from '../compile/design-load.ts'
 import { type Site, UNKNOWN_SITE, unpackSites } from '../compile/sites.ts'
 import type { StepName } from '../compile/stepped/ops.ts'
 
@@ -31,6 +33,8 @@ export interface Tree {
   module<M>(path: string): Promise<Stepped<M>>
   /** Compiles and imports one more file as if it lay at `path`. Throws `SourceRefused`. */
   load<M>(path: string, text: string, options?: BuildOptions): Promise<Stepped<M>>
+  /** Compiles and imports a design of the user's own: its table, to be bound. Throws `DesignFileError`. */
+  loadDesign(name: string): Promise<unknown>
 }
 
 /** Opens the stepped kernel in directory `outDir` (default: the one that ships). */
@@ -47,6 +51,7 @@ export async function openTree(outDir?: string): Promise<Tree> {
     instructions: (await from('machine/instructions.ts')) as Instructions,
     sites,
     module: async <M>(path: string) => (await from(path)) as Stepped<M>,
+    loadDesign: (name) => loadSteppedDesign(readDesignFile(name), built, sites),
     load: async <M>(path: string, text: string, options?: BuildOptions) => {
       const stepped = stepSource(path, text, built, sites.length, options)
       sites.push(...stepped.sites)

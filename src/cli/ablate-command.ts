@@ -1,10 +1,12 @@
 // `gracewalk ablate`: changes one synchronising site of the kernel at a time and checks the scenarios that execute it again.
-import { writeFileSync } from 'node:fs'
+import { existsSync, writeFileSync } from 'node:fs'
+import { dirname, relative } from 'node:path'
 import type { AblationSite } from '../check/ablate/index.ts'
+import { isDesignFile } from '../machine/own-design.ts'
 import { ablationJson, ablationMarkdown, ablationSummary, siteLines } from '../report/ablation-report.ts'
 import { table } from '../report/table.ts'
 import { SCENARIOS } from '../scenario/all.ts'
-import { ablateSites, kernelSites } from '../scenario/runner/ablation.ts'
+import { ablateSites, designSites, kernelSites } from '../scenario/runner/ablation.ts'
 import type { Wanted } from '../scenario/runner/cells.ts'
 import { openPool } from '../scenario/runner/pool.ts'
 import type { Scenario } from '../scenario/scenario.ts'
@@ -16,6 +18,8 @@ import { Exit, suggestion, UsageError } from './usage-error.ts'
 
 /** What `gracewalk ablate` is to do. */
 export interface AblateOptions {
+  /** The file of a design of the user's, whose sites are changed; those of the kernel if undefined. */
+  readonly design: string | undefined
   /** `file:line` or a site's id; all sites if undefined. */
   readonly site: string | undefined
   readonly operators: readonly string[]
@@ -39,6 +43,7 @@ const SILENCE = 30_000
 /** Reads the options. Throws `UsageError`. */
 export function ablateOptions(raw: RawOptions, cores: number): AblateOptions {
   return {
+    design: ownDesign(raw),
     site: text(raw, 'site'),
     operators: names(raw, 'operator', OPERATORS),
     jobs: wholeNumber(raw, 'jobs', cores, 1, 64),
@@ -51,11 +56,18 @@ export function ablateOptions(raw: RawOptions, cores: number): AblateOptions {
   }
 }
 
+function ownDesign(raw: RawOptions): string | undefined {
+  const given = text(raw, 'design')
+  if (given !== undefined && (!isDesignFile(given) || given.includes(',')))
+    throw new UsageError(`--design must be the file of a design of your own, not '${given}': sites of those that ship are the kernel's`)
+  return given
+}
+
 /** Runs the command. Returns the exit code. */
 export async function ablateCommand(wanted: readonly string[], options: AblateOptions, version: string): Promise<number> {
   const scenarios = wanted.length === 0 ? SCENARIOS : wanted.map(scenarioNamed)
-  const { sites: all, files } = kernelSites()
-  const sites = all.filter((site) => options.operators.includes(site.operator)).filter((site) => matches(site, options.site))
+  const { sites: all, files } = options.design === undefined ? kernelSites() : designSites(options.design)
+  const sites = all.filter((site) => options.operators.includes(site.operator)).filter((site) => matches(site, options))
   if (sites.length === 0) throw new UsageError(nothingAt(options, all))
   const colours = coloursFor(process.stdout)
   if (options.list) {
@@ -88,22 +100,28 @@ export async function ablateCommand(wanted: readonly string[], options: AblateOp
 }
 
 /** That no site fits what was asked for, and where the nearest are. */
-function nothingAt({ site, operators }: AblateOptions, all: readonly AblationSite[]): string {
+function nothingAt({ site, operators, design }: AblateOptions, all: readonly AblationSite[]): string {
   if (site === undefined) return `no site has the operator ${operators.join(' or ')}`
-  const file = shortPlace(site).split(':')[0] as string
+  const file = shortPlace(site, design).split(':')[0] as string
   const lines = [...new Set(all.filter((one) => one.file === file).map(({ line }) => line))]
-  const near = lines.length > 0 ? `${file} has sites in lines ${lines.join(', ')}` : 'gracewalk ablate --list shows them'
+  // A file of the user's, most likely a design.
+  const own = design === undefined && existsSync(site.split(':')[0] as string) ? ', --design FILE those of a design of your own' : ''
+  const others = `gracewalk ablate --list shows them${own}`
+  const near = lines.length > 0 ? `${file} has sites in lines ${lines.join(', ')}` : others
   return `no site at '${site}': ${near}`
 }
 
-/** Without the way to the kernel's source. */
-function shortPlace(wanted: string): string {
-  return wanted.replace(/^(?:\.\/)?(?:src\/)?kernel\//, '')
+/** Without the way to the kernel's source, or to the directory of the user's design. */
+function shortPlace(wanted: string, design: string | undefined): string {
+  if (design === undefined) return wanted.replace(/^(?:\.\/)?(?:src\/)?kernel\//, '')
+  const [file = '', ...behind] = wanted.split(':')
+  const own = relative(dirname(design), file)
+  return [own.startsWith('..') ? file : own, ...behind].join(':')
 }
 
 /** Whether a site is at one of the places that were asked for, with commas between them. */
-function matches(site: Place, wanted: string | undefined): boolean {
-  return wanted === undefined || wanted.split(',').some((place) => isAt(site, shortPlace(place.trim())))
+function matches(site: Place, { site: wanted, design }: AblateOptions): boolean {
+  return wanted === undefined || wanted.split(',').some((place) => isAt(site, shortPlace(place.trim(), design)))
 }
 
 type Place = { readonly id: string; readonly file: string; readonly line: number }

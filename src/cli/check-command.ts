@@ -1,20 +1,23 @@
 // `gracewalk check`: explores scenarios in every combination that was asked for, and says what is wrong, proved, or not proved.
 import { readFileSync, writeFileSync } from 'node:fs'
-import { counterexampleJson, readReplay, writeReplay } from '../check/counterexample/index.ts'
+import { counterexampleJson, type ReplayFile, readReplay, writeReplay } from '../check/counterexample/index.ts'
 import type { Progress } from '../check/explore/index.ts'
+import { isDesignFile, loadedDesign } from '../machine/own-design.ts'
 import { checkJson } from '../report/check-json.ts'
 import { checkSummary, checkTable, coverage, progressText, verdictText } from '../report/check-report.ts'
 import { counterexampleColumns } from '../report/columns.ts'
+import { plural } from '../report/format.ts'
 import { SCENARIOS, scenariosIn } from '../scenario/all.ts'
 import { combinationFlags } from '../scenario/runner/axes.ts'
 import { canShare, checkCellJobs } from '../scenario/runner/cell-model.ts'
-import { type Cell, cellName, cellsOf, combinationsOf } from '../scenario/runner/cells.ts'
+import { aboutOtherDesigns, type Cell, cellName, cellsOf, combinationsOf } from '../scenario/runner/cells.ts'
 import { type CheckResult, cellOf, type Explanation, explain, replayCell } from '../scenario/runner/check.ts'
 import { openPool } from '../scenario/runner/pool.ts'
 import type { CellName, SentOptions } from '../scenario/runner/question.ts'
 import { editedFiles } from '../scenario/runner/variant.ts'
 import type { Scenario } from '../scenario/scenario.ts'
 import type { CheckCommandOptions } from './check-options.ts'
+import { loadDesigns } from './design-option.ts'
 import { startProgress } from './progress.ts'
 import { coloursFor, endOnInterrupt, say } from './terminal.ts'
 import { Exit, suggestion, UsageError } from './usage-error.ts'
@@ -25,8 +28,14 @@ export async function checkCommand(wanted: readonly string[], options: CheckComm
   const known = [...own, ...SCENARIOS.filter(({ name }) => own.every((one) => one.name !== name))]
   if (options.list) return list(known, options, version)
   if (options.replay !== undefined) return replay(options.replay, known, options, version)
+  await loadDesigns(options.designs ?? [])
   const all = own.length > 0 ? own : known
   const cells = wanted.length === 0 ? cellsOf(all, { ...options, variants: options.variants }) : chosen(wanted, known, options)
+  const asked = wanted.length === 0 ? all : wanted.flatMap((name) => named(name, known))
+  const leftOut = options.designs?.some(isDesignFile) ? aboutOtherDesigns(asked, options) : []
+  const [other] = leftOut
+  if (cells.length === 0 && other !== undefined)
+    throw new UsageError(`scenario ${other.name} is about ${other.designs?.join(', ')}: it is not asked of ${options.designs?.join(', ')}`)
   if (cells.length === 0) throw new UsageError('no scenario asks its question of the combination that was asked for')
   if (options.save !== undefined && cells.length > 1) {
     throw new UsageError(`--save keeps the violation of one check, not of ${cells.length}: name one scenario, design, arch and freeing`)
@@ -36,16 +45,26 @@ export async function checkCommand(wanted: readonly string[], options: CheckComm
   endOnInterrupt()
   const results = await checkAll(cells, options)
   const only = cells.length === 1 ? (cells[0] as Cell) : null
-  return only === null ? reportMatrix(results, options, version) : reportOne(only, results[0] as CheckResult, options, version)
+  const exit =
+    only === null
+      ? reportMatrix(results, leftOut, options, version)
+      : await reportOne(only, results[0] as CheckResult, leftOut, options, version)
+  if (leftOut.length > 0 && !options.json)
+    say(['', `left out, because they name the designs that they are about: ${plural(leftOut.length, 'scenario')} (gracewalk check --list)`])
+  return exit
+}
+
+/** The scenarios that `name` asks for: `fault-vs-munmap`, one of its variants, or the start of names with a `*`. */
+function named(name: string, known: readonly Scenario[]): readonly Scenario[] {
+  const plain = name.split(':')[0] as string
+  return plain.endsWith('*') ? known.filter((one) => one.name.startsWith(plain.slice(0, -1))) : known.filter((one) => one.name === plain)
 }
 
 /** `fault-vs-munmap`, `srcu:one-scan`, or the start of names with a `*`. */
 function chosen(wanted: readonly string[], known: readonly Scenario[], options: CheckCommandOptions): readonly Cell[] {
   return wanted.flatMap((name) => {
     const [plain, variant] = name.split(':') as [string, string | undefined]
-    const found = plain.endsWith('*')
-      ? known.filter((one) => one.name.startsWith(plain.slice(0, -1)))
-      : known.filter((one) => one.name === plain)
+    const found = named(name, known)
     if (found.length === 0)
       throw new UsageError(
         `unknown scenario '${plain}'${suggestion(
@@ -115,8 +134,13 @@ function sentName({ scenario, variant, combination }: Cell, { file }: CheckComma
   return { file: ships ? null : (file ?? null), scenario: scenario.name, variant: variant?.name ?? null, combination }
 }
 
-function reportMatrix(results: readonly CheckResult[], options: CheckCommandOptions, version: string): number {
-  if (options.json) say([JSON.stringify(checkJson(version, results, null), null, 2)])
+function reportMatrix(
+  results: readonly CheckResult[],
+  leftOut: readonly Scenario[],
+  options: CheckCommandOptions,
+  version: string,
+): number {
+  if (options.json) say([JSON.stringify(checkJson(version, results, null, leftOut), null, 2)])
   else {
     const colours = coloursFor(process.stdout)
     say([...checkTable(results, colours), '', ...checkSummary(results, colours)])
@@ -131,13 +155,19 @@ function commandFor({ scenario, variant, combination }: CheckResult): string {
   return `${scenario}${variant === null ? '' : `:${variant}`} ${combinationFlags(combination)}`
 }
 
-async function reportOne(cell: Cell, result: CheckResult, options: CheckCommandOptions, version: string): Promise<number> {
+async function reportOne(
+  cell: Cell,
+  result: CheckResult,
+  leftOut: readonly Scenario[],
+  options: CheckCommandOptions,
+  version: string,
+): Promise<number> {
   const violated = result.report.verdict === 'violation'
   const explained = violated ? await explain(cell, result.report, { all: options.all }) : null
   if (explained !== null && options.save !== undefined) save(options.save, writeReplay(explained.replay))
   if (options.json) {
     const counterexample = explained === null ? null : { ...counterexampleJson(explained.counterexample), replay: explained.replay }
-    say([JSON.stringify(checkJson(version, [result], counterexample), null, 2)])
+    say([JSON.stringify(checkJson(version, [result], counterexample, leftOut), null, 2)])
   } else sayOne(cell, result, explained, options)
   return result.asExpected ? Exit.success : Exit.failed
 }
@@ -190,15 +220,27 @@ async function replay(path: string, known: readonly Scenario[], options: CheckCo
   const [name, variant = null] = file.scenario.split(':') as [string, string | undefined]
   const scenario = known.find((one) => one.name === name)
   if (scenario === undefined) throw new UsageError(`${path} is of scenario '${name}', which is not here: give its file with --file`)
+  await loadDesigns([file.combination.design])
   const { verdict, counterexample } = await replayCell(cellOf(scenario, file.combination, variant), file, { all: options.all })
   if (options.json) {
     say([JSON.stringify({ gracewalk: version, replay: path, ...verdict, counterexample: counterexampleJson(counterexample) }, null, 2)])
   } else {
     const colours = coloursFor(process.stdout)
     say(counterexampleColumns(counterexample, { width: options.wide ? 0 : 80, colours }))
-    say(['', verdict.same ? colours.green('reproduced exactly') : colours.red(verdict.message)])
+    say([
+      '',
+      verdict.same ? colours.green(`reproduced exactly${otherDesign(file)}`) : colours.red(`${verdict.message}${otherDesign(file)}`),
+    ])
   }
   return verdict.same ? Exit.success : Exit.failed
+}
+
+/** That the file of a design of the user's is not the one with which a violation was found. */
+function otherDesign({ combination: { design }, designHash }: ReplayFile): string {
+  const now = isDesignFile(design) ? loadedDesign(design)?.hash : undefined
+  return designHash === undefined || now === designHash
+    ? ''
+    : `; ${design} has changed since this was saved (${designHash} then, ${now} now)`
 }
 
 function list(known: readonly Scenario[], options: CheckCommandOptions, version: string): number {

@@ -1,5 +1,6 @@
 // The options of `gracewalk check`, read from what the user typed.
 import { AXES, LISTS } from '../scenario/runner/axes.ts'
+import { designNames } from './design-option.ts'
 import { flag, names, one, type RawOptions, text, wholeNumber } from './option-values.ts'
 import { UsageError } from './usage-error.ts'
 
@@ -41,7 +42,7 @@ export interface CheckCommandOptions {
 export function checkOptions(raw: RawOptions, cores: number): CheckCommandOptions {
   const jobs = wholeNumber(raw, 'jobs', cores, 1, 64)
   return {
-    designs: axis(raw, 'designs'),
+    designs: designNames(raw, AXES.designs),
     archs: axis(raw, 'archs'),
     freeing: axis(raw, 'freeing'),
     ...furtherAxes(raw),

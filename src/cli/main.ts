@@ -3,6 +3,7 @@
 import { readFileSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { cac } from 'cac'
+import { DesignFileError } from '../compile/design-file.ts'
 import { MachineOptionError } from '../machine/shape.ts'
 import { ScenarioError } from '../scenario/runner/errors.ts'
 import { TraceError } from '../trace/errors.ts'
@@ -32,7 +33,7 @@ const cli = cac('gracewalk')
 cli
   .command('run <file>', 'Replay a recording (perf script or strace output, plain or gzip, - for standard input) and compare designs')
   .option('--cpus <n>', 'CPUs (threads) that run the recorded tasks; 2 if not given')
-  .option('--design <names>', 'locking designs, with commas, or all; all but forms of others if not given')
+  .option('--design <names>', 'locking designs and files of your own (./my.ts), with commas, or all; all but forms of others if not given')
   .option('--arch <names>', 'architectures, with commas, or all (the default)')
   .option('--index <names>', 'what finds a VMA, with commas, or all; maple if not given')
   .option('--rcu <names>', 'flavours of RCU: quiescent, preemptible, or all; quiescent if not given')
@@ -50,7 +51,10 @@ cli
     'Explore scenarios over every interleaving: proved, not proved, or a counterexample (all of them if none is named)',
   )
   .option('--list', 'list the scenarios, their questions and their broken variants')
-  .option('--design <names>', 'locking designs, with commas, or all (by default those that the scenario asks about)')
+  .option(
+    '--design <names>',
+    'locking designs and files of your own (./my.ts), with commas, or all (by default those that the scenario asks about)',
+  )
   .option('--arch <names>', 'architectures, with commas, or all')
   .option('--freeing <names>', 'policies of freeing page tables, with commas, or all')
   .option('--index <names>', 'what finds a VMA, with commas, or all; by default what the scenario names, or maple')
@@ -78,6 +82,7 @@ cli
   )
 cli
   .command('ablate [...scenarios]', 'Change one synchronising site of the kernel at a time and see which scenarios notice')
+  .option('--design <file>', 'the file of a design of your own: change its sites instead of those of the kernel that ships')
   .option('--site <place>', 'FILE:LINE, a file, a directory, or a site as --list names it; all sites if not given')
   .option(
     '--operator <names>',
@@ -97,7 +102,7 @@ cli
   )
 cli
   .command('matrix', 'Ask every design, architecture and freeing policy what the matrix asks; writes docs/matrix.md')
-  .option('--design <names>', 'locking designs, with commas; all if not given')
+  .option('--design <names>', 'locking designs and files of your own (./my.ts), with commas; all that ship if not given')
   .option('--arch <names>', 'architectures, with commas; all if not given')
   .option('--freeing <names>', 'policies of freeing page tables, with commas; all if not given')
   .option('--jobs <n>', 'Workers; as many as there are cores if not given')
@@ -151,7 +156,8 @@ async function main(): Promise<number> {
 function explain(error: unknown): number {
   if (!(error instanceof Error)) throw error
   const usage =
-    [UsageError, TraceError, MachineOptionError, ScenarioError].some((kind) => error instanceof kind) || error.name === 'CACError'
+    [UsageError, TraceError, MachineOptionError, ScenarioError, DesignFileError].some((kind) => error instanceof kind) ||
+    error.name === 'CACError'
   process.stderr.write(`gracewalk: ${usage ? error.message : (error.stack ?? error.message)}\n`)
   return usage ? Exit.usage : Exit.failed
 }

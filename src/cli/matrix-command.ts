@@ -17,6 +17,7 @@ import { openRecording } from '../trace/read.ts'
 import { buildProgram } from '../workload/program/build.ts'
 import { replay } from '../workload/replay/replay.ts'
 import { timeOption } from './check-options.ts'
+import { designNames, loadDesigns } from './design-option.ts'
 import { names, type RawOptions, text, wholeNumber } from './option-values.ts'
 import { type Progress, startProgress } from './progress.ts'
 import { coloursFor, endOnInterrupt, say } from './terminal.ts'
@@ -47,7 +48,7 @@ export function matrixOptions(raw: RawOptions, cores: number): MatrixOptions {
   const list = (option: string, known: readonly string[]): readonly string[] | undefined =>
     raw[option] === undefined ? undefined : names(raw, option, known)
   return {
-    designs: list('design', AXES.designs),
+    designs: designNames(raw, AXES.designs),
     archs: list('arch', AXES.archs),
     freeing: list('freeing', AXES.freeing),
     jobs: wholeNumber(raw, 'jobs', cores, 1, 64),
@@ -61,6 +62,7 @@ export function matrixOptions(raw: RawOptions, cores: number): MatrixOptions {
 
 /** Runs the command. Returns the exit code. */
 export async function matrixCommand(options: MatrixOptions, version: string): Promise<number> {
+  await loadDesigns(options.designs ?? [])
   const tables = matrixTables(SCENARIOS, options)
   if (tables.length === 0) throw new UsageError('the matrix asks nothing of the combination that was asked for')
   endOnInterrupt()

@@ -13,6 +13,7 @@ import { describeProgram } from '../workload/program/summary.ts'
 import { assumeTouches, type TouchPolicy } from '../workload/program/touches.ts'
 import { replay } from '../workload/replay/replay.ts'
 import { verify } from '../workload/replay/verify.ts'
+import { loadDesigns } from './design-option.ts'
 import { type Progress, startProgress } from './progress.ts'
 import type { RunOptions } from './run-options.ts'
 import { coloursFor, say } from './terminal.ts'
@@ -28,6 +29,7 @@ export async function runCommand(file: string, options: RunOptions, version: str
   // What does not fit is said before anything long is begun.
   const { cpus, memory, diskLatency } = options
   for (const arch of options.archs) machineShape({ arch, cpus, diskLatency, ...(memory === undefined ? {} : { memory }) })
+  await loadDesigns(options.designs)
   const interrupted = new AbortController()
   const interrupt = (): void => {
     if (interrupted.signal.aborted) process.exit(Exit.interrupted)

@@ -1,9 +1,9 @@
 // The options of `gracewalk run`, read from what the user typed.
 import { architectures } from '../kernel/arch/architectures.ts'
-import { designs } from '../kernel/design/designs.ts'
 import { AXES, FIRST_ARCHS, LISTS, USUAL, USUAL_DESIGNS } from '../scenario/runner/axes.ts'
 import { parseTouchPolicy, type TouchPolicy } from '../workload/program/touches.ts'
 import type { PageMap } from '../workload/replay/addresses.ts'
+import { designNames } from './design-option.ts'
 import { names, one, type RawOptions, text, wholeNumber } from './option-values.ts'
 import { UsageError } from './usage-error.ts'
 
@@ -30,14 +30,7 @@ export interface RunOptions {
 export function runOptions(raw: RawOptions): RunOptions {
   return {
     cpus: wholeNumber(raw, 'cpus', 2, 1, 64),
-    designs:
-      text(raw, 'design') === undefined
-        ? USUAL_DESIGNS
-        : names(
-            raw,
-            'design',
-            designs.map(({ name }) => name),
-          ),
+    designs: designNames(raw, AXES.designs) ?? USUAL_DESIGNS,
     archs: names(
       raw,
       'arch',

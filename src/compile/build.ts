@@ -3,9 +3,7 @@
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join, relative, sep } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
-import MagicString from 'magic-string'
-import { walk } from 'oxc-walker'
-import { eraseNode, skipsType } from './erase.ts'
+import { eraseTypes } from './erase.ts'
 import { type Module, readModule } from './module.ts'
 import { isReplaced, link, type Summary, summarise } from './program.ts'
 import { checkModule, checkProgram } from './rules.ts'
@@ -82,15 +80,7 @@ function write(target: string, { code, map }: { code: string; map: string }): vo
 /** Only takes the types out of a file of the stepped machine, whose imports of the kernel become its neighbours. */
 function eraseFile(file: string, targetDir: string): { code: string; map: string } {
   const source = parseSource(file, readFileSync(file, 'utf8'))
-  const edit = new MagicString(source.text)
-  walk(source.program, {
-    enter(node, parent) {
-      if (skipsType(node, parent)) return this.skip()
-      const erased = eraseNode(source, edit, node, (specifier) => specifier.replace(/^.*\//, './').replace(/\.ts$/, '.js'))
-      if (erased === 'gone') this.skip()
-      else if (typeof erased !== 'string') throw new SourceRefused([erased])
-    },
-  })
+  const edit = eraseTypes(source, (specifier) => specifier.replace(/^.*\//, './').replace(/\.ts$/, '.js'))
   const map = edit.generateMap({ source: relative(targetDir, file).split(sep).join('/'), includeContent: true, hires: 'boundary' })
   return { code: edit.toString(), map: map.toString() }
 }

@@ -1,8 +1,9 @@
 // Turns TypeScript into JavaScript by editing the text: types go, lines stay where they are (what is removed leaves its
 // line breaks), and `.ts` specifiers become `.js`. Only erasable syntax is known; any other is refused.
-import type MagicString from 'magic-string'
+import MagicString from 'magic-string'
 import type { Node } from 'oxc-parser'
-import { type Refusal, refuse, type Source } from './source.ts'
+import { walk } from 'oxc-walker'
+import { type Refusal, refuse, type Source, SourceRefused } from './source.ts'
 
 /** Empties `start`..`end` of `text` but for line breaks. */
 function blank(edit: MagicString, text: string, start: number, end: number): void {
@@ -61,6 +62,20 @@ export function eraseNode(source: Source, edit: MagicString, node: Node, respeci
       if (node.type.startsWith('TS')) return refuse(source, node, `${node.type} is not erasable`)
       return 'untouched'
   }
+}
+
+/** All of `source` without its types, and nothing else changed but the specifiers. Throws `SourceRefused`. */
+export function eraseTypes(source: Source, respecify: Respecify): MagicString {
+  const edit = new MagicString(source.text)
+  walk(source.program, {
+    enter(node, parent) {
+      if (skipsType(node, parent)) return this.skip()
+      const erased = eraseNode(source, edit, node, respecify)
+      if (erased === 'gone') this.skip()
+      else if (typeof erased !== 'string') throw new SourceRefused([erased])
+    },
+  })
+  return edit
 }
 
 /** Whether children of `node` that are types are dealt with by `eraseNode(node)` itself. */

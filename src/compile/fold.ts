@@ -8,7 +8,8 @@ import MagicString from 'magic-string'
 import { type Node, parseSync } from 'oxc-parser'
 import { walk } from 'oxc-walker'
 
-type Constants = ReadonlyMap<string, unknown>
+/** What a module exports by `export const`: numbers and frozen tables, by name. */
+export type Constants = ReadonlyMap<string, unknown>
 
 /** Folds all of the built kernel in `directory`. Returns how many uses became numbers. */
 export async function foldConstants(directory: string): Promise<number> {
@@ -23,7 +24,7 @@ export async function foldConstants(directory: string): Promise<number> {
 }
 
 /** What `file` declares by `export const` and is a number or a frozen table: by name. */
-async function exportedConstants(file: string): Promise<Constants> {
+export async function exportedConstants(file: string): Promise<Constants> {
   const values = (await import(pathToFileURL(file).href)) as Record<string, unknown>
   const found = new Map<string, unknown>()
   for (const node of parseSync(file, readFileSync(file, 'utf8')).program.body) {
@@ -36,18 +37,32 @@ async function exportedConstants(file: string): Promise<Constants> {
 
 function foldFile(file: string, constants: ReadonlyMap<string, Constants>): number {
   const text = readFileSync(file, 'utf8')
-  const { program } = parseSync(file, text)
+  const { code, folded } = foldText(text, (specifier) => constants.get(resolve(dirname(file), specifier)), constants.get(file))
+  if (folded > 0) writeFileSync(file, code)
+  return folded
+}
+
+/**
+ * Folds the JavaScript `text`: `imported` says what the module of a specifier exports as constants, `own` are those of its own.
+ * Returns the code, and how many uses became numbers.
+ */
+export function foldText(
+  text: string,
+  imported: (specifier: string) => Constants | undefined,
+  own: Constants = new Map(),
+): { readonly code: string; readonly folded: number } {
+  const { program } = parseSync('folded.js', text)
   const known = new Map<string, unknown>()
   for (const node of program.body) {
     if (node.type !== 'ImportDeclaration') continue
-    const from = constants.get(resolve(dirname(file), node.source.value))
+    const from = imported(node.source.value)
     for (const specifier of node.specifiers) {
       if (specifier.type !== 'ImportSpecifier' || specifier.imported.type !== 'Identifier') continue
       if (from?.has(specifier.imported.name)) known.set(specifier.local.name, from.get(specifier.imported.name))
     }
   }
   // Tables of its own: only their fields are folded, their names stay.
-  for (const [name, value] of constants.get(file) ?? []) if (typeof value === 'object') known.set(name, value)
+  for (const [name, value] of own) if (typeof value === 'object') known.set(name, value)
   const edit = new MagicString(text)
   let folded = 0
   const put = (node: Node, value: unknown): void => {
@@ -73,6 +88,5 @@ function foldFile(file: string, constants: ReadonlyMap<string, Constants>): numb
       return undefined
     },
   })
-  if (folded > 0) writeFileSync(file, edit.toString())
-  return folded
+  return { code: edit.toString(), folded }
 }

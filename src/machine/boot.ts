@@ -23,6 +23,7 @@ import { SRCU_CPU_WORDS, Srcu } from '../kernel/sync/srcu.ts'
 import { AnonVma, AnonVmaChain } from '../kernel/vma/anon-vma.ts'
 import { MAPLE_NODE_ALIGN, MapleNode } from '../kernel/vma/maple-tree.ts'
 import { Vma } from '../kernel/vma/vma.ts'
+import type { OwnDesign } from './own-design.ts'
 
 const MAGIC = 0x67726163
 
@@ -37,6 +38,8 @@ export interface MachineShape {
   readonly freeing: number
   /** Index into the designs, or -1 for one of the user's own. */
   readonly design: number
+  /** The user's own design, where `design` is -1. */
+  readonly own?: OwnDesign | undefined
   /** What else is chosen: values of `VmaIndex`, `RcuFlavour` and `TableAllocation`. */
   readonly index: number
   readonly rcu: number

@@ -5,8 +5,9 @@ import { designs } from '../kernel/design/designs.ts'
 import { allocateHeap, type WasmMemory } from '../kernel/machine/heap.ts'
 import { attach, boot, type MachineShape, machineBytes } from './boot.ts'
 import { availableParallelism } from './cores.ts'
+import { loadedDesign } from './own-design.ts'
 import { fillLists, type Warmth } from './prefill.ts'
-import { type MachineOptions, machineShape } from './shape.ts'
+import { MachineOptionError, type MachineOptions, machineShape, notLoaded } from './shape.ts'
 
 /** Everything another thread needs to become a CPU of a machine; survives `postMessage`. */
 export interface MachineHandle {
@@ -50,6 +51,12 @@ export function prefill(machine: MachineHandle, cpu: number, warmth: Warmth = {}
 }
 
 function designOf(shape: MachineShape): Design {
+  const { own } = shape
+  if (own !== undefined) {
+    const found = loadedDesign(own.path)
+    if (found?.hash !== own.hash) throw new MachineOptionError(notLoaded(own.path))
+    return found.design
+  }
   const design = designs[shape.design]
   if (design === undefined) throw new Error(`no design number ${shape.design}`)
   return design

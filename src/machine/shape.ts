@@ -7,6 +7,7 @@ import { designs } from '../kernel/design/designs.ts'
 import { rcuFlavours, tableAllocations, vmaIndexes } from '../kernel/machine/axes.ts'
 import { freeings } from '../kernel/pagetable/freeing.ts'
 import type { MachineShape } from './boot.ts'
+import { isDesignFile, loadedDesign, type OwnDesign } from './own-design.ts'
 
 /** Options of a machine, all with defaults. */
 export interface MachineOptions {
@@ -16,7 +17,7 @@ export interface MachineOptions {
   readonly geometry?: 'real' | 'small'
   /** How page tables are freed, by name (see `Freeing`). Default `rcu-batch`. */
   readonly freeing?: string
-  /** Locking design by name. Default `vma-lock`. */
+  /** Locking design by name, or the file of one that `loadDesign` has loaded. Default `vma-lock`. */
   readonly design?: string
   /** What finds a VMA, by name (see `VmaIndex`). Default `maple`. */
   readonly index?: string
@@ -67,6 +68,18 @@ export function designByName(name: string): Design {
   return design
 }
 
+/** The user's own design in the file `name`. Throws `MachineOptionError` unless this thread has loaded it. */
+function ownDesign(name: string): OwnDesign {
+  const found = loadedDesign(name)
+  if (found === undefined) throw new MachineOptionError(notLoaded(name))
+  return { path: found.path, hash: found.hash }
+}
+
+/** That a file must be loaded first. */
+export function notLoaded(name: string): string {
+  return `the design ${name} is not loaded in this thread: await loadDesign('${name}') first`
+}
+
 /** The number (see `Freeing`) of the freeing policy called `name`. Throws `MachineOptionError` with the names that there are. */
 export function freeingByName(name: string): number {
   return numberOf('freeing policy', freeings, name)
@@ -110,7 +123,8 @@ function wholeNumber(name: string, value: number, least: number, most: number): 
 /** The shape of a machine with `options`. Throws `MachineOptionError`. */
 export function machineShape(options: MachineOptions = {}): MachineShape {
   const arch = archByName(options.arch ?? 'x86_64')
-  const design = designByName(options.design ?? 'vma-lock')
+  const named = options.design ?? 'vma-lock'
+  const own = isDesignFile(named) ? ownDesign(named) : undefined
   const geometry = geometryByName(options.geometry ?? 'real')
   const sizes = geometryOf(arch, geometry)
   const small = geometry === GeometryId.small
@@ -127,7 +141,8 @@ export function machineShape(options: MachineOptions = {}): MachineShape {
     arch: architectures.indexOf(arch),
     geometry,
     freeing: freeingByName(options.freeing ?? 'rcu-batch'),
-    design: designs.indexOf(design),
+    design: own === undefined ? designs.indexOf(designByName(named)) : -1,
+    ...(own === undefined ? {} : { own }),
     index: numberOf('VMA index', vmaIndexes, options.index ?? 'maple'),
     rcu: numberOf('RCU flavour', rcuFlavours, options.rcu ?? 'quiescent'),
     tables: numberOf('table allocation', tableAllocations, options.tables ?? 'one'),

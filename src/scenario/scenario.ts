@@ -1,7 +1,7 @@
 // What a scenario is: a small concurrent program on the kernel's own entries, the question that it answers, and the verdict
 // that is expected of each combination. One file per question, named after it; `all.ts` lists them.
 
-import { AXES, AXIS_NAMES, type Combination, LISTS, type WholeCombination, wholeCombination } from './runner/axes.ts'
+import { AXES, AXIS_NAMES, type Combination, isValue, LISTS, type WholeCombination, wholeCombination } from './runner/axes.ts'
 import type { Call } from './runner/calls.ts'
 import { ScenarioError } from './runner/errors.ts'
 import type { Stage } from './runner/stage.ts'
@@ -71,7 +71,7 @@ export function scenario(definition: Scenario): Scenario {
   for (const axis of Object.keys(LISTS) as (keyof typeof LISTS)[]) {
     const chosen = definition[axis]
     if (chosen?.length === 0) throw wrong(`${axis} is empty, so there is no combination to check`)
-    for (const value of chosen ?? []) if (!AXES[axis].includes(value)) throw wrong(unknownValue(axis, value))
+    for (const value of chosen ?? []) if (!isValue(axis, value)) throw wrong(unknownValue(axis, value))
   }
   if (typeof definition.expect !== 'function' && !isExpectation(definition.expect)) throw wrong(NO_EXPECTATION)
   const variants = (definition.variants ?? []).map((variant) => variant.name)

@@ -1,12 +1,14 @@
 // What a CPU's thread does, whatever kind of thread it is.
 import { attachCpu } from '../machine/machine.ts'
+import { loadDesignOf } from '../machine/own-design.ts'
 import type { CpuJob, CpuStart, FromCpu } from './cpu-job.ts'
 
 let cpu = -1
 
-/** Makes this thread the CPU that it was started as. */
-export function startCpu(start: CpuStart): void {
+/** Makes this thread the CPU that it was started as, once the machine's design is loaded. */
+export async function startCpu(start: CpuStart): Promise<void> {
   cpu = start.cpu
+  await loadDesignOf(start.machine.shape)
   attachCpu(start.machine, start.cpu)
 }
 

@@ -7,7 +7,7 @@ const port = parentPort
 if (port === null) throw new Error('cpu-worker runs as a worker thread')
 const send = (message: FromCpu): void => port.postMessage(message)
 
-startCpu(workerData as CpuStart)
+await startCpu(workerData as CpuStart)
 port.on('message', (message: ToCpu) => {
   if (message.kind === 'stop') port.close()
   else void runJob(message.id, message.job).then(send)

@@ -44,6 +44,7 @@ console.log(JSON.stringify([Object.keys(gracewalk).sort(), space.getFloat64(addr
       'VirtualAtomics',
       'attachMachine',
       'createMachine',
+      'loadDesign',
     ]),
   )
   expect([value, code]).toEqual([Math.PI, 'MAPERR'])

@@ -1,8 +1,9 @@
 // The library from several Workers: concurrent mapping and reading, sleeping and waking, a Worker that computes and stalls
 // nobody, CPU numbers that are taken once.
+import { fileURLToPath } from 'node:url'
 import { Worker } from 'node:worker_threads'
 import { afterEach, expect, test } from 'vitest'
-import { type AddressSpace, attachMachine, createMachine, type Machine, MachineError } from '../../src/index.ts'
+import { type AddressSpace, attachMachine, createMachine, loadDesign, type Machine, MachineError } from '../../src/index.ts'
 import { load } from '../../src/kernel/machine/instructions.ts'
 import { Page, virtToPage } from '../../src/kernel/memory/page.ts'
 import { PIN_BIAS } from '../../src/kernel/memory/pin.ts'
@@ -35,8 +36,10 @@ function pinsOf(space: AddressSpace, address: number): number {
 /** Lets messages of Workers arrive, between two looks at what they do. */
 const pause = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
 
-for (const options of [{}, { design: 'mmap-lock' }, { arch: 'powerpc64-hash-64k', memory: 64 * 2 ** 20 }]) {
+const OWN = fileURLToPath(new URL('../../examples/my-design/step-3.ts', import.meta.url))
+for (const options of [{}, { design: 'mmap-lock' }, { design: OWN }, { arch: 'powerpc64-hash-64k', memory: 64 * 2 ** 20 }]) {
   test(`four Workers map, unmap and read one space: ${JSON.stringify(options)}`, async () => {
+    await loadDesign(options.design ?? '')
     machine = createMachine({ memory: 8 * 2 ** 20, cpus: 5, poison: true, ...options })
     const space = machine.createSpace()
     const pages = 40

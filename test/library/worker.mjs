@@ -1,8 +1,9 @@
 // What the Workers of the library's tests do: the function named in `workerData.job`, then an answer.
 import { parentPort, workerData } from 'node:worker_threads'
-import { attachMachine, MachineError, SegmentationFault } from '../../dist/index.js'
+import { attachMachine, loadDesign, MachineError, SegmentationFault } from '../../dist/index.js'
 
 const { job, handle, cpu, data } = workerData
+await loadDesign(handle.shape.own?.path ?? '')
 const machine = attachMachine(handle, cpu)
 
 /** Maps, fills, protects and unmaps regions of its own, and reads everybody's: every value read must be one that was written there. */

@@ -1,4 +1,5 @@
 // `gracewalk/check`, the library, and what a verdict of it may say.
+import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
 import { check, replayScenario, ScenarioError, scenario, scenarios } from '../../src/check.ts'
 import { AXES } from '../../src/scenario/runner/axes.ts'
@@ -43,6 +44,17 @@ describe('check', () => {
     expect(await replayScenario(mine, ON, result.path)).toBe('the write failed')
     // A path that cannot be followed is refused.
     await expect(replayScenario(mine, ON, [1, 1_000_000])).rejects.toThrow()
+  })
+
+  it('takes a design of the user’s by its file', async () => {
+    const step = (n: number): string => fileURLToPath(new URL(`../../examples/my-design/step-${n}.ts`, import.meta.url))
+    expect(await check('file-fault-vs-exit', { design: step(3), arch: 'x86_64' })).toMatchObject({ verdict: 'proved', asExpected: true })
+    const on = { design: step(2), arch: 'x86_64', freeing: 'rcu-batch' }
+    const broken = await check('fault-vs-munmap', on)
+    expect(broken).toMatchObject({ verdict: 'violation', asExpected: false })
+    expect(broken.counterexample).toMatch(/^ {2}step-2\.ts: /m)
+    expect(await replayScenario('fault-vs-munmap', on, broken.path)).toBe(broken.message)
+    await expect(check('fault-vs-munmap', { design: './none.ts' })).rejects.toThrow('design ./none.ts: there is no such file')
   })
 
   it('takes scenarios that ship by name, with their variants', async () => {

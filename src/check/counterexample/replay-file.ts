@@ -17,6 +17,8 @@ export interface ReplayFile {
     readonly rcu?: string
     readonly tables?: string
   }
+  /** Where the design is a file of the user's: the hash of its text (see `DesignFile`). */
+  readonly designHash?: string
   /** `[agent, times, …]`. */
   readonly path: Path
   readonly failure: string
@@ -53,7 +55,13 @@ export function stepsOf({ events, machine }: Recording): string[] {
 }
 
 /** The file of a recorded violation. */
-export function replayFile(scenario: string, combination: ReplayFile['combination'], path: Path, recording: Recording): ReplayFile {
+export function replayFile(
+  scenario: string,
+  combination: ReplayFile['combination'],
+  path: Path,
+  recording: Recording,
+  designHash?: string,
+): ReplayFile {
   const numbers = new Map<string, number>()
   const sequence = stepsOf(recording).map((step) => {
     const number = numbers.get(step) ?? numbers.size
@@ -64,6 +72,7 @@ export function replayFile(scenario: string, combination: ReplayFile['combinatio
     gracewalkReplay: 1,
     scenario,
     combination,
+    ...(designHash === undefined ? {} : { designHash }),
     path,
     failure: recording.failure,
     detector: recording.violation?.detector ?? null,

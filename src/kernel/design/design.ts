@@ -22,7 +22,8 @@ export interface Design {
 
   /**
    * Handles a page fault. The CPU is in the kernel and holds nothing; may sleep. Finds the VMA, checks access
-   * (`checkAccess`), calls `handleMmFault` under whatever protects it, and falls back as it likes.
+   * (`checkAccess`), calls `handleMmFault` under whatever protects it, and falls back as it likes. Holds nothing when it returns. The
+   * mm lives on meanwhile, since this CPU runs it; all else may change at any time, by other faults, too.
    * @param access read, write or fetch: a value of `Access`
    * @returns 0 when the access should be tried again, else bits of `VmFault`
    */
@@ -30,37 +31,54 @@ export interface Design {
 
   /**
    * Drops what `handleFault` holds on `vma`, because the fault is going to sleep for I/O or cannot go on without more
-   * protection. `flags` are those that `handleMmFault` was given. The fault then returns `VmFault.retry`.
+   * protection. `flags` are those that `handleMmFault` was given: it is only called where they have `vmaLock` or `allowRetry`. The
+   * fault then returns `VmFault.retry`.
    */
   releaseFault(mm: number, vma: number, flags: number): void
 
   /**
    * Maps and locks the entry that a fault will change, and makes sure that the fault is still valid: called by every fault
-   * handler before it installs anything. Most designs use `pteOffsetMapLock`.
+   * handler before it installs anything, also where a system call faults a page in by itself under mmap_lock (MADV_POPULATE, a pin).
+   * Must not sleep. Most designs use `pteOffsetMapLock`.
    * @returns as `pteOffsetMapLock`: the entry, the lock in the CPU's `out1`; 0 when the access must be tried again
    */
   pteMapLock(mm: number, vma: number, pmd: number, vpn: number): number
 
-  /** A new mm is being set up: nobody else sees it. */
+  /** A new mm is being set up, its words are 0: nobody else sees it. */
   mmInit(mm: number): void
 
-  /** mmap_lock has just been taken for writing. */
+  /**
+   * mmap_lock has just been taken for writing, and nothing has changed yet; may sleep. One CPU may have the locks of two
+   * mms (fork), so what a writer notes belongs into the mm.
+   */
   mmapWriteLocked(mm: number): void
-  /** mmap_lock is about to be released or downgraded by its writer. */
+  /**
+   * mmap_lock is about to be released or downgraded by its writer; must not sleep. The mappings are as they will be, but munmap, which
+   * downgrades, has still to clear entries and to free tables and VMAs: faults that begin now must not find what it took out.
+   */
   mmapWriteUnlocking(mm: number): void
 
-  /** A VMA has been allocated; nobody else sees it, except that its memory may have been a VMA before. */
+  /**
+   * A VMA of `Vma.mm` has been allocated; nobody else sees it, except that its memory may have been a VMA before, of any mm, at which a
+   * late reader still looks. `lockSeq` and `refcnt` are as they were left. It may go to `vmaFree` without having been attached.
+   */
   vmaInit(vma: number): void
   /** The VMA's fields are complete; it is about to be stored into the tree. mmap_lock is held for writing. */
   vmaAttach(vma: number): void
   /**
    * The VMA in the tree is about to change or to go. When this returns no fault uses it, and none will until the writer
-   * releases mmap_lock. mmap_lock is held for writing; may sleep.
+   * releases mmap_lock. mmap_lock is held for writing; may sleep. Called for new VMAs before `vmaAttach`, too, and more than once.
    */
   vmaStartWrite(vma: number): void
-  /** The VMA has been taken out of the tree, after `vmaStartWrite`. When this returns no reader is left; may sleep. */
+  /**
+   * The VMA has been taken out of the tree (or could not be put into it), after `vmaStartWrite`. When this returns no reader is left.
+   * mmap_lock is held for writing; may sleep.
+   */
   vmaDetach(vma: number): void
-  /** The VMA's memory goes back to its slab, at once or after whatever grace period the design's lookups need. */
+  /**
+   * The VMA's memory goes back to its slab, at once (`kmemCacheFree(Cache.vma, vma)`) or after whatever grace period the design's
+   * lookups need (`callRcu(vma + Vma.rcuHead, RcuFunc.vma)`). mmap_lock is held, for reading or writing.
+   */
   vmaFree(vma: number): void
 }
 

@@ -2,6 +2,7 @@
 // site without which something goes wrong is load-bearing; one that no scenario misses is either unneeded there or a gap in
 // the scenarios.
 import { type AblationSite, ablate, findSites, readKernelFiles } from '../../check/ablate/index.ts'
+import { designTexts, readDesignFile } from '../../compile/design-file.ts'
 import type { Scenario } from '../scenario.ts'
 import { inOrder, isAbout, type KillRecord, openKillRecord } from './ablation-order.ts'
 import { type Cell, cellName, cellsOf, type Wanted } from './cells.ts'
@@ -42,6 +43,8 @@ export interface Ablated {
 
 /** How to ablate. */
 export interface AblationOptions {
+  /** The file of the user's design whose sites these are; the kernel's if undefined. */
+  readonly design?: string | undefined
   readonly jobs: number
   /** Milliseconds that the check of one cell may take. */
   readonly time: number
@@ -65,15 +68,28 @@ interface TriedThrough extends Tried {
   readonly sites: ReadonlySet<string>
 }
 
+/** Sites, and the texts of the files that they are in and belong to. */
+export interface SitesOfFiles {
+  readonly sites: readonly AblationSite[]
+  readonly files: Readonly<Record<string, string>>
+}
+
 /** The sites of the kernel that ships. */
-export function kernelSites(): { readonly sites: readonly AblationSite[]; readonly files: Readonly<Record<string, string>> } {
+export function kernelSites(): SitesOfFiles {
   const files = readKernelFiles(KERNEL_SOURCE)
   return { sites: findSites(files), files }
 }
 
+/** The sites of the user's own design in the file `design`. Throws `DesignFileError`. */
+export function designSites(design: string): SitesOfFiles {
+  const own = designTexts(readDesignFile(design))
+  const files = { ...readKernelFiles(KERNEL_SOURCE), ...own }
+  return { sites: findSites(files).filter(({ file }) => file in own), files }
+}
+
 /**
  * The cells on which sites are tried: each scenario on its designs, architectures and freeing policies, as far as it is safe there;
- * where it names none, on every design on x86_64 and on one design elsewhere.
+ * where it names none, on every design on x86_64 and on one design elsewhere. Those of a design of the user's (`own`): on x86_64.
  */
 function cellsOfAblation(scenarios: readonly Scenario[], wanted: Wanted): readonly Tried[] {
   return cellsOf(scenarios, wanted)
@@ -100,8 +116,9 @@ export async function ablateSites(
   pool: Pool,
   options: AblationOptions,
 ): Promise<Ablated[]> {
-  const { jobs, onProgress, wanted = {} } = options
-  const all = cellsOfAblation(scenarios, wanted)
+  const { jobs, onProgress, design } = options
+  const wanted = design === undefined ? options.wanted : { archs: ['x86_64'], ...options.wanted, designs: [design] }
+  const all = cellsOfAblation(scenarios, wanted ?? {})
   const record = openKillRecord()
   const lanes = sites.length < jobs ? jobs : 1
   const results = new Map<string, Ablated>()
@@ -118,9 +135,10 @@ export async function ablateSites(
   }
   const left = sites.filter(({ id }) => !results.has(id))
   if (left.length > 0) {
-    const covered = await coverage(all, left, options)
+    // What is executed of the user's file is not counted: each of its sites is tried on all cells.
+    const covered = design === undefined ? await coverage(all, left, options) : null
     await inTurns(left, jobs, async (site) => {
-      const through = covered.filter((one) => one.sites.has(site.id) || isAbout(one.cell.scenario, site, files))
+      const through = covered?.filter((one) => one.sites.has(site.id) || isAbout(one.cell.scenario, site, files)) ?? all
       done(await ablateSite(site, through, work), site.id)
     })
   }
@@ -232,7 +250,7 @@ async function tryChanged(
   files: Readonly<Record<string, string>>,
   cells: readonly (Tried & { readonly options: SentOptions })[],
   milliseconds: number,
-  { pool, lanes }: Work,
+  { pool, lanes, options: { design } }: Work,
 ): Promise<Outcome> {
   const stop = new Int32Array(new SharedArrayBuffer(4))
   const outcomes = await Promise.all(
@@ -242,6 +260,7 @@ async function tryChanged(
         const trials = await pool.ask({
           kind: 'trials',
           files,
+          design,
           cells: mine.map(({ name, options }) => ({ cell: name, options })),
           milliseconds,
           stop,

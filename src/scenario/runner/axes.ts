@@ -3,6 +3,7 @@ import { architectures } from '../../kernel/arch/architectures.ts'
 import { designs } from '../../kernel/design/designs.ts'
 import { rcuFlavours, tableAllocations, vmaIndexes } from '../../kernel/machine/axes.ts'
 import { freeings } from '../../kernel/pagetable/freeing.ts'
+import { isDesignFile } from '../../machine/own-design.ts'
 
 /** What the argument is about: one value of each axis, by name. Of the last three a value that is left out is the usual one. */
 export interface Combination {
@@ -68,6 +69,11 @@ export const AXES = Object.freeze({
   rcus: Object.freeze(rcuFlavours.map(({ name }) => name)),
   tables: Object.freeze(tableAllocations.map(({ name }) => name)),
 })
+
+/** Whether `value` can stand on `axis`: one of its names, or on that of designs a file of the user's. */
+export function isValue(axis: keyof typeof AXES, value: string): boolean {
+  return AXES[axis].includes(value) || (axis === 'designs' && isDesignFile(value))
+}
 
 /**
  * What a recording is replayed on unless others are asked for: one table per page, sixteen per page with broadcast flushes, and

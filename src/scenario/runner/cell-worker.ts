@@ -5,7 +5,7 @@ import { checkCell } from './check.ts'
 import { type BlockCounter, openBlockCounter } from './coverage.ts'
 import { type Answer, cellNamed, type Findings, type Question, type Trial, type TrialsQuestion } from './question.ts'
 import { useScratch } from './scratch.ts'
-import { treeWith } from './variant.ts'
+import { treeWith, treeWithDesign } from './variant.ts'
 
 const EVERY = 500
 
@@ -34,9 +34,9 @@ async function answer(question: Question): Promise<Findings[keyof Findings]> {
 }
 
 /** Tries a changed kernel on one cell after the other, until one notices. Throws `SourceRefused`. */
-async function trials({ files, cells, milliseconds, stop }: TrialsQuestion): Promise<Trial[]> {
+async function trials({ files, design, cells, milliseconds, stop }: TrialsQuestion): Promise<Trial[]> {
   const end = performance.now() + milliseconds
-  const tree = await treeWith(files, true)
+  const tree = await (design === undefined ? treeWith(files, true) : treeWithDesign(design, files))
   const onProgress = sayNowAndThen()
   const found: Trial[] = []
   for (const { cell: name, options } of cells) {

@@ -96,6 +96,11 @@ export function cellsOf(scenarios: readonly Scenario[], wanted: Wanted = {}): re
   })
 }
 
+/** Those of `scenarios` that name the designs that they are about, none of which is wanted. */
+export function aboutOtherDesigns(scenarios: readonly Scenario[], { designs }: Wanted): readonly Scenario[] {
+  return designs === undefined ? [] : scenarios.filter((one) => one.designs !== undefined && both(one.designs, designs).length === 0)
+}
+
 function variantCell(scenario: Scenario, variant: Variant): Cell {
   const first = combinationsOf(scenario)[0]
   if (first === undefined) throw new ScenarioError(`scenario ${scenario.name} names no combination`)

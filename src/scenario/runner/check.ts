@@ -13,8 +13,9 @@ import {
   replayFile,
 } from '../../check/counterexample/index.ts'
 import { type ExploreOptions, type ExploreReport, explore, NothingExplored, type Path, replay } from '../../check/explore/index.ts'
+import { loadedDesign } from '../../machine/own-design.ts'
 import { type Scenario, unknownValue } from '../scenario.ts'
-import { AXES, type Combination, LISTS, shortCombination, wholeCombination } from './axes.ts'
+import { type Combination, isValue, LISTS, shortCombination, wholeCombination } from './axes.ts'
 import { type Cell, cellsOf, expectedOf } from './cells.ts'
 import { ScenarioError } from './errors.ts'
 import { type Rehearsal, type RehearseOptions, rehearse } from './rehearse.ts'
@@ -124,7 +125,7 @@ export async function explain(
       all: options.all ?? false,
       ...(rehearsal.play.labels === undefined ? {} : { labels: rehearsal.play.labels }),
     }),
-    replay: replayFile(name, combination, minimised.path, recording),
+    replay: replayFile(name, combination, minimised.path, recording, loadedDesign(combination.design)?.hash),
     test: pinningTest({
       scenario: name,
       ...combination,
@@ -174,7 +175,7 @@ export function cellOf(scenario: Scenario, combination: Partial<Combination> = {
   const whole = wholeCombination({ ...first.combination, ...variant?.on, ...combination })
   for (const list of Object.keys(LISTS) as (keyof typeof LISTS)[]) {
     const value = whole[LISTS[list]]
-    if (!AXES[list].includes(value)) throw new ScenarioError(`scenario ${scenario.name}: ${unknownValue(list, value)}`)
+    if (!isValue(list, value)) throw new ScenarioError(`scenario ${scenario.name}: ${unknownValue(list, value)}`)
   }
   const expected = variant !== null ? { unsafe: variant.unsafe } : expectedOf(scenario, whole)
   return { scenario, combination: shortCombination(whole), variant, expected }

@@ -2,6 +2,7 @@
 // tables of docs/matrix.md. What the combinations are follows from the kernel's lists; only the questions are named here.
 import { architectures } from '../../kernel/arch/architectures.ts'
 import { designs } from '../../kernel/design/designs.ts'
+import { isDesignFile } from '../../machine/own-design.ts'
 import type { Scenario } from '../scenario.ts'
 import { AXES, type Combination, isUsual, shortCombination, USUAL, USUAL_DESIGNS } from './axes.ts'
 import type { Cell } from './cells.ts'
@@ -65,7 +66,7 @@ export function matrixTables(scenarios: readonly Scenario[], wanted: MatrixWante
   }
   const has = (list: readonly string[] | undefined, name: string): boolean => list === undefined || list.includes(name)
   const archs = architectures.map(({ name }) => name).filter((name) => has(wanted.archs, name))
-  const chosen = AXES.designs.filter((name) => has(wanted.designs, name))
+  const chosen = [...AXES.designs.filter((name) => has(wanted.designs, name)), ...(wanted.designs ?? []).filter(isDesignFile)]
   const policies = AXES.freeing.filter((name) => has(wanted.freeing, name))
   const home = archs[0] === undefined || archs.includes(HOME) ? HOME : archs[0]
   const tables = [

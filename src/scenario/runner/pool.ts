@@ -3,6 +3,7 @@
 import { availableParallelism } from 'node:os'
 import { Worker } from 'node:worker_threads'
 import type { Progress } from '../../check/explore/index.ts'
+import { DesignFileError } from '../../compile/design-file.ts'
 import { combinationText } from './axes.ts'
 import { ScenarioError } from './errors.ts'
 import type { Answer, CellName, Findings, Question } from './question.ts'
@@ -52,6 +53,7 @@ export interface WorkerError extends Error {
 
 /** What a Worker says that it threw, as an error of this thread. */
 function errorOf(question: Question, { name, message, stack }: Extract<Answer, { kind: 'failed' }>): Error {
+  if (name === 'DesignFileError') return new DesignFileError(message)
   return name === 'ScenarioError' ? new ScenarioError(message) : failed(question, name, message, stack)
 }
 

@@ -23,6 +23,8 @@ export interface TrialsQuestion {
   readonly kind: 'trials'
   /** The changed files: path → text. */
   readonly files: Readonly<Record<string, string>>
+  /** Where they are those of a design of the user's: its file. */
+  readonly design?: string | undefined
   readonly cells: readonly { readonly cell: CellName; readonly options: SentOptions }[]
   /** Milliseconds after which no further cell is begun. */
   readonly milliseconds: number

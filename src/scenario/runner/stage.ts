@@ -7,6 +7,7 @@ import { PAGE_WORDS, PTE_FRAGMENTS, PTRS_PER_PTE } from '../../kernel/arch/arch.
 import { Global } from '../../kernel/machine/globals.ts'
 import { fileStamp } from '../../kernel/memory/page-cache.ts'
 import { bootMachine, prefill } from '../../machine/machine.ts'
+import { isDesignFile, loadDesign } from '../../machine/own-design.ts'
 import { type Combination, type WholeCombination, wholeCombination } from './axes.ts'
 import { type Call, type Calls, callsOn, type Kernel, type User } from './calls.ts'
 import { ScenarioError } from './errors.ts'
@@ -63,9 +64,11 @@ export interface Backstage extends Stage {
 
 /** Sets a stage for `cpus` CPUs with the stepped kernel `tree`. `listen` is called before anything runs on it. */
 export async function setStage(cpus: number, combination: Combination, tree: Tree, listen: (machine: Machine) => void): Promise<Backstage> {
+  const { design } = combination
+  await loadDesign(design)
   const handle = bootMachine({ ...combination, cpus, geometry: 'small', poison: true })
   for (let cpu = 0; cpu < cpus; cpu++) prefill(handle, cpu)
-  const machine = await attachKernel(tree, handle.buffer)
+  const machine = await attachKernel(tree, handle.buffer, isDesignFile(design) ? await tree.loadDesign(design) : undefined)
   listen(machine)
   const kernel = (await tree.module('kernel.ts')) as Kernel
   const alloc = await tree.module<typeof import('../../kernel/memory/page-alloc.ts')>('memory/page-alloc.ts')

@@ -4,6 +4,9 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { variantTree } from '../../check/ablate/index.ts'
 import { openTree, type Tree } from '../../check/index.ts'
+import { readDesignFile, withTexts } from '../../compile/design-file.ts'
+import { loadSteppedDesign } from '../../compile/design-load.ts'
+import type { Site } from '../../compile/sites.ts'
 import type { Variant } from '../scenario.ts'
 import { ScenarioError } from './errors.ts'
 import { ownDirectory } from './scratch.ts'
@@ -35,4 +38,11 @@ export function treeWith(changed: Readonly<Record<string, string>>, ignoreRules 
 /** A stepped kernel with `variant` in it. */
 export function brokenTree(variant: Variant): Promise<Tree> {
   return treeWith(editedFiles(variant))
+}
+
+/** The stepped kernel that ships, which loads the design of the user's in the file `design` with the texts `changed`. */
+export async function treeWithDesign(design: string, changed: Readonly<Record<string, string>>): Promise<Tree> {
+  const tree = await openTree()
+  const file = withTexts(readDesignFile(design), changed)
+  return { ...tree, loadDesign: () => loadSteppedDesign(file, tree.built, tree.sites as Site[]) }
 }

@@ -3,6 +3,7 @@
 
 import { taskBytes } from '../../abi/system-calls.ts'
 import { bootMachine, type MachineHandle } from '../../machine/machine.ts'
+import { isDesignFile, loadDesign } from '../../machine/own-design.ts'
 import { archByName, designByName, machineShape } from '../../machine/shape.ts'
 import { startCpus } from '../../threads/cpus.ts'
 import type { Program } from '../program/program.ts'
@@ -83,8 +84,9 @@ const MOST_RUNS = 20
 /** Replays `program`. Rejects with the error of a CPU that died; throws MachineOptionError for options that do not fit. */
 export async function replay(program: Program, options: ReplayOptions): Promise<ReplayResult | Skipped> {
   const arch = archByName(options.arch)
-  designByName(options.design)
   const { design, index = 'maple', rcu = 'quiescent', tables = 'one' } = options
+  await loadDesign(design)
+  if (!isDesignFile(design)) designByName(design)
   const asked = { design, arch: arch.name, index, rcu, tables }
   const translation = translateProgram(program, arch, options.pageMap ?? 'scale')
   if (typeof translation === 'string') return { ...asked, skipped: translation }
