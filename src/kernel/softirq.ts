@@ -7,8 +7,10 @@ import { Global } from './machine/globals.ts'
 import { load, perCpu, relax, store, thisCpu } from './machine/instructions.ts'
 import { Cpu } from './machine/percpu.ts'
 import { tableBatchFreeRcu } from './pagetable/mmu-gather.ts'
-import { tablePageFreeRcu, tableSlabFreeRcu } from './pagetable/pte-free-defer.ts'
+import { tablePageFreeRcu, tablePagesFreeRcu, tableSlabFreeRcu } from './pagetable/pte-free-defer.ts'
+import { bitmapFixedFreeRcu, bitmapFreeRcu } from './pagetable/pte-free-defer-bitmap.ts'
 import { fragmentFreeRcu, incrementsFreeRcu } from './pagetable/pte-free-defer-drafts.ts'
+import { halfFreeRcu } from './pagetable/s390-fragments.ts'
 import { Level } from './pagetable/table-alloc.ts'
 import { RCU_BATCH, RcuHead, rcuAdvance } from './sync/rcu.ts'
 import { RcuFunc } from './sync/rcu-func.ts'
@@ -22,6 +24,10 @@ function invoke(head: number, func: number): void {
   else if (func === RcuFunc.tablePage) tablePageFreeRcu(head)
   else if (func === RcuFunc.tableFragment) fragmentFreeRcu(head)
   else if (func === RcuFunc.tableIncrements) incrementsFreeRcu(head)
+  else if (func === RcuFunc.tableBitmap) bitmapFreeRcu(head)
+  else if (func === RcuFunc.tableBitmapFixed) bitmapFixedFreeRcu(head)
+  else if (func === RcuFunc.tablePages) tablePagesFreeRcu(head)
+  else if (func === RcuFunc.tableHalf) halfFreeRcu(head)
   else tableSlabFreeRcu(head, func - RcuFunc.tablePmd + Level.pmd)
 }
 

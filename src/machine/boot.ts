@@ -1,7 +1,7 @@
 // Boot: lays a machine out in a buffer (once), and binds a thread to it (every CPU). The layout, in words: globals, a
 // per-CPU area for each CPU, tables of the size of the machine, the struct pages, the frames.
 
-import { bindArch, GeometryId, geometryOf } from '../kernel/arch/arch.ts'
+import { bindArch, Fragments, GeometryId, geometryOf } from '../kernel/arch/arch.ts'
 import { architectures } from '../kernel/arch/architectures.ts'
 import { bindDesign, type Design } from '../kernel/design/design.ts'
 import { bindAxes } from '../kernel/machine/axes.ts'
@@ -16,6 +16,8 @@ import { Page, PageFlag, pfnToPage } from '../kernel/memory/page.ts'
 import { addToZone } from '../kernel/memory/page-alloc.ts'
 import { pageCacheWords } from '../kernel/memory/page-cache.ts'
 import { Cache, kmemCacheCreate } from '../kernel/memory/slab.ts'
+import { fragmentMapsWords } from '../kernel/pagetable/fragment-maps.ts'
+import { freeings } from '../kernel/pagetable/freeing.ts'
 import { GatherBatch } from '../kernel/pagetable/mmu-gather.ts'
 import { Level, tableWords } from '../kernel/pagetable/table-alloc.ts'
 import { interrupt } from '../kernel/pagetable/tlb.ts'
@@ -106,6 +108,11 @@ export function boot(buffer: SharedArrayBuffer, shape: MachineShape, design: Des
   store(Global.archId, shape.arch)
   store(Global.geometryId, shape.geometry)
   store(Global.freeingId, shape.freeing)
+  const fragmentMaps =
+    freeings[shape.freeing]!.fragmentMaps === true &&
+    architectures[shape.arch]!.pteFragments > 1 &&
+    architectures[shape.arch]!.fragments !== Fragments.halves
+  store(Global.fragmentMaps, fragmentMaps ? 1 : 0)
   store(Global.designId, shape.design)
   store(Global.indexId, shape.index)
   store(Global.rcuId, shape.rcu)
@@ -159,6 +166,7 @@ function bootSlabs(cpus: number): void {
   kmemCacheCreate(Cache.file, File.size, 8, 1)
   kmemCacheCreate(Cache.inode, Inode.size, 8, 0)
   kmemCacheCreate(Cache.gatherBatch, GatherBatch.size, 8, 0)
+  kmemCacheCreate(Cache.fragmentMaps, fragmentMapsWords(), 8, 0)
   kmemCacheCreate(Cache.tablePmd, tableWords(Level.pmd), 16, 0)
   kmemCacheCreate(Cache.tablePud, tableWords(Level.pud), 16, 0)
   kmemCacheCreate(Cache.tablePgd, tableWords(Level.pgd), 16, 0)

@@ -1,6 +1,8 @@
 // Warm pools: frames and objects on a CPU's own lists, so that during a check no two CPUs meet by accident in an allocator. It
 // runs natively, before stepped CPUs take the machine over.
 import { UPPER_TABLES_ARE_PAGES } from '../kernel/arch/arch.ts'
+import { Global } from '../kernel/machine/globals.ts'
+import { load } from '../kernel/machine/instructions.ts'
 import { allocPage, freePage } from '../kernel/memory/page-alloc.ts'
 import { Cache, kmemCacheAlloc, kmemCacheFree } from '../kernel/memory/slab.ts'
 
@@ -23,6 +25,7 @@ export function fillLists(warmth: Warmth): void {
   const objects = within('objects', warmth.objects ?? 6, 32)
   for (const cache of Object.values(Cache)) {
     if (TABLES.includes(cache) && UPPER_TABLES_ARE_PAGES) continue
+    if (cache === Cache.fragmentMaps && load(Global.fragmentMaps) === 0) continue
     const count = cache === Cache.mm ? 1 : cache === Cache.gatherBatch ? 2 : objects
     fill(
       count,

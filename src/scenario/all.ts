@@ -10,6 +10,7 @@ import * as copyOnWriteVsLettingGo from './copy-on-write-vs-letting-go.ts'
 import { copyOnWriteVsMunmap } from './copy-on-write-vs-munmap.ts'
 import * as copyOnWriteVsOtherChanges from './copy-on-write-vs-other-changes.ts'
 import * as copyOnWriteVsReader from './copy-on-write-vs-reader.ts'
+import * as deferredByBitmap from './deferred-by-bitmap.ts'
 import * as dirtyPageOfAFile from './dirty-page-of-a-file.ts'
 import * as dontneedVsDontneed from './dontneed-vs-dontneed.ts'
 import { dontneedVsFault } from './dontneed-vs-fault.ts'
@@ -61,6 +62,7 @@ import * as rwsemDowngrade from './rwsem-downgrade.ts'
 import * as rwsemHandOver from './rwsem-hand-over.ts'
 import * as rwsemReaderVsWriter from './rwsem-reader-vs-writer.ts'
 import * as rwsemWriterVsWriter from './rwsem-writer-vs-writer.ts'
+import * as s390Halves from './s390-halves.ts'
 import * as sameBucket from './same-bucket.ts'
 import { type Scenario, scenario } from './scenario.ts'
 import * as seqcountReaderVsWriter from './seqcount-reader-vs-writer.ts'
@@ -156,6 +158,8 @@ export const SCENARIOS: readonly Scenario[] = Object.freeze([
   ...Object.values(gatherWithoutBatch),
   ...Object.values(moveAndGrow),
   ...Object.values(lastFragment),
+  ...Object.values(deferredByBitmap),
+  ...Object.values(s390Halves),
   ...Object.values(sameBucket),
   ...Object.values(dontneedVsMunmap),
   outsideCpuVsShootDown,

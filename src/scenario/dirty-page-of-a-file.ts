@@ -66,8 +66,8 @@ const CLEARED_IN_TWO_STEPS: Variant = {
   edits: [
     {
       file: 'pagetable/entries.ts',
-      from: '  const low = xchg(ptep, 0)\n',
-      to: '  const low = readOnce(ptep)\n  writeOnce(ptep, 0)\n',
+      from: '  const low = xchg(ptep, EMPTY_PTE)\n',
+      to: '  const low = readOnce(ptep)\n  writeOnce(ptep, EMPTY_PTE)\n',
     },
   ],
   unsafe: LOST,

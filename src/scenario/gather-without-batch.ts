@@ -2,7 +2,7 @@
 // itself after a grace period, since walkers may hold nothing but RCU.
 import { Cache } from '../kernel/memory/slab.ts'
 import { SmapsWalk } from '../kernel/proc/smaps.ts'
-import { scenario } from './scenario.ts'
+import { type Scenario, scenario } from './scenario.ts'
 
 /** CPU 0 walks under RCU the tables that CPU 1 unmaps without memory for a batch. */
 export const tablesWithoutBatch = scenario({
@@ -74,3 +74,48 @@ export const pagesWithoutBatch = scenario({
     },
   ],
 })
+
+/** CPU 0 walks `how` the tables that CPU 1 unmaps without memory for a batch, where Linux's fallback of old frees them after an IPI. */
+function withoutBatch(
+  name: string,
+  how: number,
+  holds: string,
+  expect: Scenario['expect'],
+  archs = ['x86_64', 'powerpc64-hash-64k', 's390'],
+): Scenario {
+  return scenario({
+    name,
+    question: `Is a page table that finds no room in a batch, and goes after an IPI to all, freed under a walker that holds ${holds}?`,
+    asked: 'bugs.md, B22: tlb_remove_table_one and its IPI; fixed for reclaim of empty tables, 2024',
+    cpus: 2,
+    designs: ['vma-lock'],
+    archs,
+    freeing: ['rcu-batch', 'rcu-batch-ipi-fallback'],
+    setUp: (stage) => {
+      const mm = stage.newMm()
+      const page = stage.table(4)
+      stage.now(0, mm.mmap(page, 1))
+      // The zero page: were a page of its own freed, a batch could be made from it.
+      stage.now(1, mm.read(page))
+      stage.shortage(1, 0, Cache.gatherBatch, 0)
+      return { calls: [[mm.smaps(page, 1, how)], [mm.munmap(page, 1), stage.waitForCallbacks]] }
+    },
+    expect,
+  })
+}
+
+/** Under RCU alone: an IPI is answered inside the section. */
+export const ipiFallbackVsRcu = withoutBatch('ipi-fallback-vs-smaps-under-rcu', SmapsWalk.rcu, 'RCU alone', ({ freeing }) =>
+  freeing === 'rcu-batch-ipi-fallback' ? { unsafe: /freed|reused/ } : 'safe',
+)
+
+/** With interrupts off: the IPI waits. */
+export const ipiFallbackVsIrqOff = withoutBatch('ipi-fallback-vs-smaps-irq-off', SmapsWalk.irqOff, 'interrupts off', 'safe', [
+  'x86_64',
+  's390',
+])
+
+/** Under mmap_lock. */
+export const ipiFallbackVsMmapLock = withoutBatch('ipi-fallback-vs-smaps-under-mmap-lock', SmapsWalk.mmapLock, 'mmap_lock', 'safe', [
+  'powerpc64-hash-64k',
+])

@@ -79,8 +79,8 @@ export const paeClear = scenario({
       edits: [
         {
           file: 'pagetable/entries.ts',
-          from: '  const low = xchg(ptep, 0)\n  // Nobody else stores to the high half: the lock is held, and for the hardware the entry is gone.\n  return ENTRY_READ === EntryRead.whole ? low : low | xchg(ptep + 1, 0)\n',
-          to: '  const high = xchg(ptep + 1, 0)\n  return xchg(ptep, 0) | high\n',
+          from: '  const low = xchg(ptep, EMPTY_PTE)\n  // Nobody else stores to the high half: the lock is held, and for the hardware the entry is gone.\n  return ENTRY_READ === EntryRead.whole ? low : low | xchg(ptep + 1, 0)\n',
+          to: '  const high = xchg(ptep + 1, 0)\n  return xchg(ptep, EMPTY_PTE) | high\n',
         },
       ],
       unsafe: /torn read/,

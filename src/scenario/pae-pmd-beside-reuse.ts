@@ -88,7 +88,13 @@ export const paeSameLowHalf = walkBesideReuse(
     {
       name: 'sync-after-the-lock',
       wrong: 'a batch of tables goes to RCU without the IPI before it, so that another table may come first',
-      edits: [{ file: 'pagetable/mmu-gather.ts', from: '  beforeTablesAreFreed()\n  if (freeingPolicy()', to: '  if (freeingPolicy()' }],
+      edits: [
+        {
+          file: 'pagetable/mmu-gather.ts',
+          from: '  beforeTablesAreFreed()\n  if (batchesGoThroughRcu()',
+          to: '  if (batchesGoThroughRcu()',
+        },
+      ],
       unsafe: /torn read/,
     },
   ],

@@ -9,7 +9,7 @@ import { Cpu } from '../../src/kernel/machine/percpu.ts'
 import { Cache } from '../../src/kernel/memory/slab.ts'
 import { Vm } from '../../src/kernel/vma/vma.ts'
 import { attachCpu, bootMachine, prefill } from '../../src/machine/machine.ts'
-import { MachineOptionError, soundArchitectures } from '../../src/machine/shape.ts'
+import { archByName, MachineOptionError, soundArchitectures } from '../../src/machine/shape.ts'
 
 const RW = Vm.read | Vm.write | Vm.mayRead | Vm.mayWrite
 const CPUS = 3
@@ -22,8 +22,8 @@ describe.each(soundArchitectures.map(({ name }) => name))('a small %s machine', 
     const { buffer } = boot()
     expect(TLB_MASK).toBe(15)
     expect([PTRS_PER_PTE, load(Global.nrFrames), load(Global.taskSize)]).toEqual([4, 256, 255])
-    expect(PTE_FRAGMENTS).toBe(arch.startsWith('x86') ? 1 : 16)
-    expect(PAGE_WORDS).toBe(arch.startsWith('x86') ? 64 : 256)
+    expect(PTE_FRAGMENTS).toBe(archByName(arch).pteFragments)
+    expect(PAGE_WORDS).toBe(arch.startsWith('powerpc') ? 256 : 64)
     expect(buffer.byteLength / 4).toBeLessThan(90_000)
   })
 

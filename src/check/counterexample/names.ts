@@ -183,8 +183,8 @@ function half({ upper }: Layouts, p: number, v: number): string {
   return `${hex(v)}${(v & upper.Pte.present) !== 0 ? ' (present)' : ''}`
 }
 
-function pte({ upper }: Layouts, v: number): string {
-  if (v === 0) return 'none'
+function pte({ arch, upper }: Layouts, v: number): string {
+  if (v === arch.EMPTY_PTE) return 'none'
   if (v === POISON) return 'poison'
   const { Pte } = upper
   const flag = (bit: number, text: string): string => ((v & bit) !== 0 ? text : '')

@@ -91,13 +91,14 @@ export function walkTables(
   visitEntry: (realPage: number, pte: number) => void,
 ): void {
   const { levelBits } = sizesOf(words)
+  const empty = archOf(words).emptyPte ?? 0
   const shift = shifts(sizesOf(words))
   const walk = (level: number, table: number, base: number): void => {
     visitTable(level, table)
     const entries = 1 << (levelBits[level] as number)
     for (let i = 0; i < entries; i++) {
       const entry = entryOf(words, table + i * ENTRY_WORDS)
-      if (entry === 0) continue
+      if (entry === (level === 0 ? empty : 0)) continue
       const at = base + i * 2 ** (shift[level] as number)
       if (level === 0) visitEntry(at, entry)
       else if (upperIsTable(entry)) walk(level - 1, upperTable(entry), at)
@@ -111,7 +112,7 @@ export function realPage(words: Int32Array, vpn: number): number {
   return (words[Global.windows + (vpn >>> WINDOW_SHIFT)] as number) * WINDOW_PAGES + (vpn & (WINDOW_PAGES - 1))
 }
 
-/** The present PTE of page `vpn` of `mm`, 0 where there is none. */
+/** The PTE of page `vpn` of `mm`, 0 where there is none. */
 export function pteOf(words: Int32Array, mm: number, vpn: number): number {
   const { levelBits } = sizesOf(words)
   const shift = shifts(sizesOf(words))
@@ -123,5 +124,6 @@ export function pteOf(words: Int32Array, mm: number, vpn: number): number {
     if (!upperIsTable(entry)) return 0
     table = upperTable(entry)
   }
-  return entryOf(words, table + (page % (1 << (levelBits[0] as number))) * ENTRY_WORDS)
+  const pte = entryOf(words, table + (page % (1 << (levelBits[0] as number))) * ENTRY_WORDS)
+  return pte === (archOf(words).emptyPte ?? 0) ? 0 : pte
 }

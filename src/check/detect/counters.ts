@@ -23,7 +23,10 @@ export function countersOf(scene: Scene, mm: number): string {
     mm,
     (level) => {
       if (level === 0) tables += sizes.pteTableWords
-      else tables += arch.upperTablesArePages ? 1 << (sizes.pageShift - 2) : (1 << (sizes.levelBits[level] as number)) * ENTRY_WORDS
+      else
+        tables += arch.upperTablesArePages
+          ? 1 << (sizes.pageShift - 2 + (sizes.upperTableOrder ?? 0))
+          : (1 << (sizes.levelBits[level] as number)) * ENTRY_WORDS
     },
     (page, pte) => {
       if (!mappings.some(({ first, behind }) => page >= first && page < behind))

@@ -1,5 +1,7 @@
 // What was allocated: page frames, tables and slab objects, each with a generation that every allocation and every freeing
 // raises, and who did it where. An execution changes few of them, so that beginning the next one costs what it changed.
+// A table that is less than a page and announced by itself (a half of s390) is an object inside the page's, for as long as the page
+// is what it is: whatever else becomes of the page, its halves are no more.
 import { Op } from '../../compile/stepped/ops.ts'
 import { Kind } from '../../kernel/machine/annotations.ts'
 import { Global, SlabCache } from '../../kernel/machine/globals.ts'
@@ -55,6 +57,8 @@ export interface Objects extends Detector {
   isAllocator(site: number): boolean
   /** The object in which word `p` lies, or 0. */
   at(p: number): number
+  /** The page in which `object` is a part that is announced by itself, or 0. */
+  pageOf(object: number): number
   /** The object whose frame `page` is the struct page of, or 0. */
   ofStructPage(page: number): number
   ofFrame(pfn: number): number
@@ -109,6 +113,16 @@ export function createObjects(scene: Scene): Objects {
     dirty[object] = 1
     changed.push(object)
   }
+  const isPart = (object: number): boolean => get(object, Field.kind) === Kind.tablePart
+  /** The parts of a page that changes hands are no more; their generations stay, so that who comes later has another one. */
+  const dissolve = (page: number): void => {
+    const behind = (start[page] as number) + (length[page] as number)
+    // The first part begins with the page, or there is none.
+    for (let p = start[page] as number; p < behind && isPart(owner[p] as number); p += length[owner[p] as number] as number) {
+      touch(owner[p] as number)
+      rows[(owner[p] as number) * FIELDS + Field.state] = State.never
+    }
+  }
   /** The number of the object of `count` words at `p`, new if nobody has seen it before. */
   const objectAt = (p: number, count: number, kind: number): number => {
     if (nrFrames > 0 && p >= frames && (kind === Kind.page || kind === Kind.table)) return 1 + ((p - frames) >> pageShift)
@@ -159,10 +173,11 @@ export function createObjects(scene: Scene): Objects {
       return allocator[site] === 1
     },
     at: (p) => {
-      const object = owner[p]
-      if (object !== 0) return object ?? 0
+      const object = owner[p] ?? 0
+      if (object !== 0 && (get(object, Field.state) !== State.never || !isPart(object))) return object
       return nrFrames > 0 && p >= frames ? 1 + ((p - frames) >> pageShift) : 0
     },
+    pageOf: (object) => (isPart(object) ? 1 + (((start[object] as number) - frames) >> pageShift) : 0),
     ofStructPage: (page) =>
       nrFrames > 0 && page >= pages && page < pages + (nrFrames << PAGE_STRUCT_SHIFT) ? 1 + ((page - pages) >> PAGE_STRUCT_SHIFT) : 0,
     ofFrame: (pfn) => (pfn >= 0 && pfn < nrFrames ? pfn + 1 : 0),
@@ -173,7 +188,7 @@ export function createObjects(scene: Scene): Objects {
     kind: (object) => get(object, Field.kind),
     cache: (object) => (object <= nrFrames ? -1 : get(object, Field.cache) - 1),
     isTable: (object) => {
-      if (get(object, Field.kind) === Kind.table) return true
+      if (get(object, Field.kind) === Kind.table || isPart(object)) return true
       const cache = object <= nrFrames ? -1 : get(object, Field.cache) - 1
       return cache === Cache.tablePmd || cache === Cache.tablePud || cache === Cache.tablePgd
     },
@@ -182,7 +197,7 @@ export function createObjects(scene: Scene): Objects {
       if (object <= nrFrames) return `${get(object, Field.kind) === Kind.table ? 'page-table page' : 'page frame'} ${object - 1} (${p})`
       const cache = CACHES[get(object, Field.cache) - 1]
       const kind = get(object, Field.kind)
-      const plain = kind === Kind.table ? 'page table' : kind === Kind.page ? 'page' : 'slab object'
+      const plain = kind === Kind.table || kind === Kind.tablePart ? 'page table' : kind === Kind.page ? 'page' : 'slab object'
       return `${cache === undefined ? plain : (CACHE_NAMES[cache] ?? cache)} ${p}`
     },
     allocation: (object) => event(object, 'allocated', Field.allocAgent),
@@ -217,10 +232,11 @@ export function createObjects(scene: Scene): Objects {
     },
     note: (agent, op, a, b, c, site) => {
       if (op !== Op.allocated && op !== Op.freed) return
-      const cache = c === Kind.page || c === Kind.table ? -1 : cacheLoaded()
+      const cache = c === Kind.slab || c === Kind.typesafeSlab ? cacheLoaded() : -1
       const whole = nrFrames > 0 && (c === Kind.page || c === Kind.table) && a >= frames
       for (let p = a; p < a + b; p += whole ? 1 << pageShift : b) {
         const object = objectAt(p, b, c)
+        if (whole) dissolve(object)
         if (object > nrFrames) rows[object * FIELDS + Field.cache] = cache + 1
         set(object, agent, c, site, op === Op.allocated)
       }

@@ -40,6 +40,14 @@ export function detectUseAfterFree(scene: Scene, objects: Objects, sections: Sec
     const pair = object * agents + agent
     if (known[pair] === 0) (lists[agent] as number[]).push(object)
     known[pair] = objects.generation(object)
+    // Who knows a part of a page will know the page for another when it comes back as something else.
+    const page = objects.pageOf(object)
+    if (page !== 0 && known[page * agents + agent] === 0) know(agent, page)
+  }
+  const find = (agent: number, object: number): void => {
+    found[object * agents + agent] = sections.section[agent] as number
+    const page = objects.pageOf(object)
+    if (page !== 0) found[page * agents + agent] = sections.section[agent] as number
   }
   const forget = (agent: number): void => {
     const list = lists[agent] as number[]
@@ -88,12 +96,12 @@ export function detectUseAfterFree(scene: Scene, objects: Objects, sections: Sec
       }
       know(agent, object)
     } else if (then === 0) know(agent, object)
-    if (section !== 0 && isKept(agent, object)) found[pair] = section
+    if (section !== 0 && isKept(agent, object)) find(agent, object)
   }
   const learnObject = (agent: number, object: number, walked: boolean): void => {
     if (object === 0 || objects.state(object) === State.never) return
     know(agent, object)
-    if (walked && isKept(agent, object)) found[object * agents + agent] = sections.section[agent] as number
+    if (walked && isKept(agent, object)) find(agent, object)
   }
   const learn = (agent: number, p: number, value: number, site: number): void => {
     if (value === 0 || objects.isAllocator(site)) return

@@ -82,7 +82,8 @@ export function kernelModel(scenario: KernelScenario): Model {
     passed[site | 0] = 1 // a task written by hand gives no place: no key that is no number
     if (watcher !== null) tellPlain(watcher, current, op, a, b, c)
     // What is poisoned when it is freed is told by its stores.
-    if (owners !== null && (op === Op.freed || op === Op.allocated) && (c === Kind.typesafeSlab || !poisons)) owners(current, a, b)
+    if (owners !== null && (op === Op.freed || op === Op.allocated) && (c === Kind.typesafeSlab || c === Kind.tablePart || !poisons))
+      owners(current, a, b)
     if (watch === null) return
     if (op < FIRST_NOTE) watch.plain(current, op, a, b, c, site)
     else watch.note(current, op, a, b, c, site)

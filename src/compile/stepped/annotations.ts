@@ -48,4 +48,4 @@ export function mightSleep(site: number): void {
 }
 
 /** Kinds of allocation that the annotations name. */
-export const Kind = Object.freeze({ page: 1, table: 2, slab: 3, typesafeSlab: 4 })
+export const Kind = Object.freeze({ page: 1, table: 2, slab: 3, typesafeSlab: 4, tablePart: 5 })

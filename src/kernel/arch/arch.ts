@@ -13,6 +13,12 @@ export const Invalidate = Object.freeze({ ipi: 0, broadcast: 1 })
  */
 export const EntryRead = Object.freeze({ whole: 0, retry: 1, irqOff: 2, irqOffUntilUnmap: 3 })
 
+/**
+ * How the fragments of a page are handed out. `bump`: one after the other, each once, so that a page dies when all have been freed
+ * (powerpc). `halves`: two, each again and again, with a list of pages that have one to spare (s390).
+ */
+export const Fragments = Object.freeze({ bump: 0, halves: 1 })
+
 /** The sizes of an architecture. Entries of tables are 8 bytes unless said. */
 export interface Geometry {
   /** log2 of the page size in bytes. */
@@ -21,6 +27,8 @@ export interface Geometry {
   readonly levelBits: readonly number[]
   /** Words of one PTE table, including what the hardware keeps beside the entries (hash slots). */
   readonly pteTableWords: number
+  /** log2 of how many pages a table above the PTE level has, where those are pages: 0 if left out. */
+  readonly upperTableOrder?: number
   /** Bits of a user virtual address. */
   readonly userAddressBits: number
   /** Entries of each CPU's software TLB: a power of two, at most `TLB_ENTRIES`. */
@@ -38,8 +46,12 @@ export interface Arch extends Geometry {
   readonly draft: boolean
   /** PTE tables that share one page (and its struct page and lock). */
   readonly pteFragments: number
+  /** How they are handed out: a value of `Fragments`, `bump` if left out. */
+  readonly fragments?: number
   /** Whether tables above the PTE level are whole pages (else they come from slabs of their own size). */
   readonly upperTablesArePages: boolean
+  /** What the low word of a PTE holds that maps nothing: 0 if left out. An entry that maps something never has this value. */
+  readonly emptyPte?: number
   /** How other CPUs' TLBs are invalidated: a value of `Invalidate`. */
   readonly invalidate: number
   /** How entries are read without their lock: a value of `EntryRead`. */
@@ -79,7 +91,11 @@ export let P4D_SHIFT = 27
 export let PGDIR_SHIFT = 27
 export let PTE_TABLE_WORDS = 1024
 export let PTE_FRAGMENTS = 1
+/** A value of `Fragments`. */
+export let FRAGMENTS = 0
 export let UPPER_TABLES_ARE_PAGES = true
+export let UPPER_TABLE_ORDER = 0
+export let EMPTY_PTE = 0
 export let INVALIDATE = 0
 /** A value of `EntryRead`. */
 export let ENTRY_READ = 0
@@ -111,7 +127,10 @@ export function bindArch(arch: Arch, id: number): void {
   PGDIR_SHIFT = P4D_SHIFT + p4d
   PTE_TABLE_WORDS = sizes.pteTableWords
   PTE_FRAGMENTS = arch.pteFragments
+  FRAGMENTS = arch.fragments ?? Fragments.bump
   UPPER_TABLES_ARE_PAGES = arch.upperTablesArePages
+  UPPER_TABLE_ORDER = sizes.upperTableOrder ?? 0
+  EMPTY_PTE = arch.emptyPte ?? 0
   INVALIDATE = arch.invalidate
   ENTRY_READ = arch.entryRead
   const whole = arch.entryRead === EntryRead.whole

@@ -24,5 +24,5 @@ export function kunmapLocal(_p: number): void {}
 /** The executing CPU may sleep here: an error inside RCU, irq-off or spinlock sections. */
 export function mightSleep(): void {}
 
-/** Kinds of allocation that the annotations name. */
-export const Kind = Object.freeze({ page: 1, table: 2, slab: 3, typesafeSlab: 4 })
+/** Kinds of allocation that the annotations name. `tablePart`: a table within a page of tables, not poisoned when it is freed. */
+export const Kind = Object.freeze({ page: 1, table: 2, slab: 3, typesafeSlab: 4, tablePart: 5 })

@@ -15,6 +15,7 @@ const fields = struct({
   archId: 1,
   geometryId: 1, // see `GeometryId`
   freeingId: 1, // how page tables are freed: see `pagetable/freeing.ts`
+  fragmentMaps: 1, // whether pages of fragments have bitmaps beside them: `pagetable/fragment-maps.ts`
   designId: 1,
   indexId: 1, // these three: see `machine/axes.ts`
   rcuId: 1,

@@ -2,6 +2,7 @@
 
 import { Global } from '../machine/globals.ts'
 import { atomicAdd, cmpxchg, load, readOnce, smpProcessorId, store } from '../machine/instructions.ts'
+import { ListHead } from '../machine/list.ts'
 import { struct } from '../machine/struct.ts'
 import { Rwsem } from '../sync/rwsem.ts'
 import { Cache, kmemCacheFree } from './slab.ts'
@@ -31,6 +32,8 @@ export const Mm = struct({
   brkUnused: 1, // bytes of its last page behind the break
   mmapBase: 1,
   pteFragment: 1, // next unused fragment of the current table page; pageTableLock
+  contextLock: 1,
+  pgtableList: ListHead.size, // pages of two tables of which one is allocated; contextLock
   tableWords: 1, // words of page tables in use
   tablePeak: 1,
   tlbFlushPending: 1, // gathers under way

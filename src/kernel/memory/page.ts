@@ -7,7 +7,7 @@ import { copiesWordByWord, copyPage, load, readOnce, store } from '../machine/in
 import { struct } from '../machine/struct.ts'
 
 /**
- * `next`/`prev`: `lru`, or `rcu_head` (next, func), or the buddy or per-CPU free list. `mapping`: anon_vma | 1, file, or a
+ * `next`/`prev`: `lru`, or `rcu_head` (next, func), or the buddy or per-CPU free list, or where a table page has its `fragmentMaps`. `mapping`: anon_vma | 1, file, or a
  * table's mm. `index`: page offset, or how many fragments of a table page are in use (`pt_frag_refcount`). `ptl`: the page-table lock, over `private`. `mapcount`: mappings less one, or the page's type.
  */
 export const Page = struct({
@@ -15,6 +15,7 @@ export const Page = struct({
   next: 1,
   prev: 1,
   rcuHead: { at: 'next' },
+  fragmentMaps: { at: 'next' },
   mapping: 1,
   ptMm: { at: 'mapping' },
   index: 1,

@@ -23,6 +23,7 @@ export const Cache = Object.freeze({
   tablePgd: 8,
   gatherBatch: 9,
   inode: 10,
+  fragmentMaps: 11,
 })
 
 /**

@@ -1,7 +1,7 @@
 // Page-table entries. A PTE is `pfn << 10 | flags`; an entry of an upper level is the word address of the table below
 // it | flags (tables are aligned to 8 words or more). Both live in the low word of an 8-byte slot; on x86 PAE some bits of the
 // frame live in the high word, and who stores both keeps to an order: present only once the high half is there.
-import { ENTRY_READ, EntryRead, PTE_LOW, UPPER_LOW } from '../arch/arch.ts'
+import { EMPTY_PTE, ENTRY_READ, ENTRY_WORDS, EntryRead, PTE_LOW, UPPER_LOW } from '../arch/arch.ts'
 import {
   cmpxchg,
   orEntryWhole,
@@ -10,8 +10,10 @@ import {
   readOnce,
   smpRmb,
   smpWmb,
+  store,
   writeOnce,
   xchg,
+  zeroPage,
 } from '../machine/instructions.ts'
 
 /** Flags of a PTE. `protnone`: the kernel's idea of present, which the hardware does not see (PROT_NONE). */
@@ -34,7 +36,13 @@ export function pfnPte(pfn: number, flags: number): number {
 
 /** pte_none: nothing is mapped and nothing is remembered. */
 export function pteNone(pte: number): boolean {
-  return pte === 0
+  return pte === EMPTY_PTE
+}
+
+/** Empties `words` words of PTE tables (a multiple of 16), which are the caller's alone. */
+export function clearPtes(table: number, words: number): void {
+  zeroPage(table, words)
+  if (EMPTY_PTE !== 0) for (let p = table; p < table + words; p += ENTRY_WORDS) store(p, EMPTY_PTE)
 }
 
 /** pte_present: a frame is mapped, be it readable to the hardware or not (PROT_NONE). */
@@ -69,7 +77,7 @@ export function setPte(ptep: number, pte: number): void {
 
 /** ptep_get_and_clear: atomic, because the hardware may set accessed and dirty at any time. Returns the old entry. */
 export function ptepGetAndClear(ptep: number): number {
-  const low = xchg(ptep, 0)
+  const low = xchg(ptep, EMPTY_PTE)
   // Nobody else stores to the high half: the lock is held, and for the hardware the entry is gone.
   return ENTRY_READ === EntryRead.whole ? low : low | xchg(ptep + 1, 0)
 }

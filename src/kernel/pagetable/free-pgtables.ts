@@ -61,8 +61,8 @@ function freeTable(slot: number, level: number, shift: number, vpn: number, floo
   if (upperNone(entry)) return
   const everything = floor === FLOOR_ALL && ceiling === CEILING_ALL
   if (shift > WINDOW_SHIFT) {
-    // Its span is more than one window: whether it is empty is only known when the whole mm goes.
-    if (!everything) return
+    // Its span is more than one window: whether it is empty is only known when the whole mm goes, and then by a look.
+    if (!everything || !isEmpty(upperTable(entry), level)) return
   } else if (!everything) {
     const low = (vpn >>> shift) << shift
     if (low < floor || low + (1 << shift) > ceiling) return
@@ -70,4 +70,10 @@ function freeTable(slot: number, level: number, shift: number, vpn: number, floo
   writeOnce(slot, 0)
   if (ENTRY_READ !== EntryRead.whole) clearHigh(slot)
   tlbRemoveTable(upperTable(entry), level)
+}
+
+function isEmpty(table: number, level: number): boolean {
+  const entries = level === Level.p4d ? PTRS_PER_P4D : level === Level.pud ? PTRS_PER_PUD : PTRS_PER_PMD
+  for (let i = 0; i < entries; i++) if (!upperNone(upperGet(table + i * ENTRY_WORDS))) return false
+  return true
 }

@@ -1,10 +1,13 @@
 // Freeing page tables: what happens to a table that is unhooked and flushed. A machine has one policy, by number; the
 // mmu_gather collects tables, flushes, and asks here. Some policies are wrong for some walkers: they are here to be shown so.
+import { FRAGMENTS, Fragments } from '../arch/arch.ts'
 import { Global } from '../machine/globals.ts'
 import { load } from '../machine/instructions.ts'
 import { pteFreeDefer } from './pte-free-defer.ts'
+import { pteFreeDeferBitmap, pteFreeDeferBitmapFixed } from './pte-free-defer-bitmap.ts'
 import { pteFreeDeferIncrements, pteFreeDeferOneHead } from './pte-free-defer-drafts.ts'
-import { tableFreeMemory } from './table-alloc.ts'
+import { halfRemove } from './s390-fragments.ts'
+import { Level, tableFreeMemory } from './table-alloc.ts'
 import { pmdpGetLocklessSync, tlbRemoveTableSyncOne } from './tlb-flush.ts'
 
 /**
@@ -25,6 +28,12 @@ import { pmdpGetLocklessSync, tlbRemoveTableSyncOne } from './tlb-flush.ts'
  *   soon as two fragments of a page are under way; where a table is a page, the same as `pteFreeDefer`.
  * - `pteFreeDeferIncrements`: its second draft: deferred fragments count 0x10000 in the page's refcount, so that the
  *   rcu_head is queued once. Safe as `rcuBatch`.
+ * - `rcuBatchIpiFallback`: as `rcuBatch`, but without memory for a batch, as Linux had it until 2024 (tlb_remove_table_one): the
+ *   flush, an IPI to every CPU in the kernel, and the table is freed at once. Safe for walkers with interrupts off; for those that
+ *   hold RCU alone only while there is memory.
+ * - `pteFreeDeferBitmap`: the sketch of June 2023 for powerpc, as it stands in the mail: bits for deferred fragments in a structure
+ *   beside the page. Wrong: one deferral alone is never freed, three queue one rcu_head twice.
+ * - `pteFreeDeferBitmapFixed`: the same put right. Safe as `rcuBatch`.
  */
 export const Freeing = Object.freeze({
   rcuBatch: 0,
@@ -34,17 +43,26 @@ export const Freeing = Object.freeze({
   pteFreeDefer: 4,
   pteFreeDeferOneHead: 5,
   pteFreeDeferIncrements: 6,
+  rcuBatchIpiFallback: 7,
+  pteFreeDeferBitmap: 8,
+  pteFreeDeferBitmapFixed: 9,
 })
 
-/** Their names on the command line, by number. A machine records the number: append, never reorder. */
-export const freeings: readonly { readonly name: string }[] = Object.freeze([
+/**
+ * Their names on the command line, by number, whether pages of fragments have bitmaps beside them (see `fragment-maps.ts`), and
+ * whether they are drafts that lose tables. A machine records the number: append, never reorder.
+ */
+export const freeings: readonly { readonly name: string; readonly fragmentMaps?: boolean; readonly draft?: boolean }[] = Object.freeze([
   Object.freeze({ name: 'rcu-batch' }),
   Object.freeze({ name: 'immediate' }),
   Object.freeze({ name: 'ipi' }),
   Object.freeze({ name: 'ipi-all' }),
   Object.freeze({ name: 'pte-free-defer' }),
-  Object.freeze({ name: 'pte-free-defer-one-head' }),
+  Object.freeze({ name: 'pte-free-defer-one-head', draft: true }),
   Object.freeze({ name: 'pte-free-defer-increments' }),
+  Object.freeze({ name: 'rcu-batch-ipi-fallback' }),
+  Object.freeze({ name: 'pte-free-defer-bitmap', fragmentMaps: true, draft: true }),
+  Object.freeze({ name: 'pte-free-defer-bitmap-fixed', fragmentMaps: true }),
 ])
 
 /** The machine's policy: a value of `Freeing`. */
@@ -55,7 +73,13 @@ export function freeingPolicy(): number {
 /** Whether an unhooked table stays a table until every RCU reader that may have found it is done. */
 export function tablesOutliveRcuReaders(): boolean {
   const policy = freeingPolicy()
-  return policy !== Freeing.immediate && policy !== Freeing.ipi && policy !== Freeing.ipiAll
+  return policy !== Freeing.immediate && policy !== Freeing.ipi && policy !== Freeing.ipiAll && policy !== Freeing.rcuBatchIpiFallback
+}
+
+/** Whether a full batch of tables goes through RCU by the rcu_head of the batch. */
+export function batchesGoThroughRcu(): boolean {
+  const policy = freeingPolicy()
+  return policy === Freeing.rcuBatch || policy === Freeing.rcuBatchIpiFallback
 }
 
 /**
@@ -69,11 +93,31 @@ export function beforeTablesAreFreed(): void {
   else if (policy !== Freeing.immediate) pmdpGetLocklessSync()
 }
 
+/**
+ * To be called when an unhooked table joins a batch: a half of a page is pending from then on, so that the other half alone decides
+ * what becomes of the page. A half that is deferred by itself still counts as allocated.
+ */
+export function tableJoinsBatch(table: number, level: number): void {
+  if (level === Level.pte && FRAGMENTS === Fragments.halves && !tablesAreDeferredEach()) halfRemove(table, 1)
+}
+
+function tablesAreDeferredEach(): boolean {
+  const policy = freeingPolicy()
+  if (policy === Freeing.pteFreeDefer || policy === Freeing.pteFreeDeferOneHead || policy === Freeing.pteFreeDeferIncrements) return true
+  return policy === Freeing.pteFreeDeferBitmap || policy === Freeing.pteFreeDeferBitmapFixed
+}
+
 /** Disposes of one table of `level`, unhooked, flushed and no longer counted by its mm; a batch takes no part in it. */
 export function freeUnhookedTable(table: number, level: number): void {
   const policy = freeingPolicy()
   if (policy === Freeing.pteFreeDeferOneHead) pteFreeDeferOneHead(table, level)
   else if (policy === Freeing.pteFreeDeferIncrements) pteFreeDeferIncrements(table, level)
+  else if (policy === Freeing.pteFreeDeferBitmap) pteFreeDeferBitmap(table, level)
+  else if (policy === Freeing.pteFreeDeferBitmapFixed) pteFreeDeferBitmapFixed(table, level)
   else if (policy === Freeing.rcuBatch || policy === Freeing.pteFreeDefer) pteFreeDefer(table, level)
-  else tableFreeMemory(table, level)
+  else {
+    // No batch was to be had: whoever has interrupts off is waited for, whoever holds RCU is not.
+    if (policy === Freeing.rcuBatchIpiFallback) tlbRemoveTableSyncOne()
+    tableFreeMemory(table, level)
+  }
 }

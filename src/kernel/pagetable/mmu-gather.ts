@@ -10,7 +10,7 @@ import { putPage } from '../memory/rmap.ts'
 import { Cache, kmemCacheAlloc, kmemCacheFree } from '../memory/slab.ts'
 import { callRcu, RcuHead } from '../sync/rcu.ts'
 import { RcuFunc } from '../sync/rcu-func.ts'
-import { beforeTablesAreFreed, Freeing, freeingPolicy, freeUnhookedTable } from './freeing.ts'
+import { batchesGoThroughRcu, beforeTablesAreFreed, Freeing, freeingPolicy, freeUnhookedTable, tableJoinsBatch } from './freeing.ts'
 import { tableFreeMemory, tableWords } from './table-alloc.ts'
 import { flushTlbMmRange, flushTlbMmRangeBroadcast } from './tlb-flush.ts'
 
@@ -94,6 +94,7 @@ export function tlbRemoveTable(table: number, level: number): void {
     store(batch + GatherBatch.count, 0)
     store(cpu + Cpu.gatherTables, batch)
   }
+  tableJoinsBatch(table, level)
   const n = load(batch + GatherBatch.count)
   store(batch + GatherBatch.entries + n, table | level)
   store(batch + GatherBatch.count, n + 1)
@@ -123,7 +124,7 @@ export function tlbFlushMmu(): void {
   store(cpu + Cpu.gatherTables, 0)
   if (tables === 0) return
   beforeTablesAreFreed()
-  if (freeingPolicy() === Freeing.rcuBatch) callRcu(tables + GatherBatch.rcuHead, RcuFunc.tableBatch)
+  if (batchesGoThroughRcu()) callRcu(tables + GatherBatch.rcuHead, RcuFunc.tableBatch)
   else freeTables(tables)
 }
 

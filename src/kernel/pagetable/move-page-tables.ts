@@ -5,7 +5,7 @@ import { ENTRY_WORDS, PMD_SHIFT } from '../arch/arch.ts'
 import { load, readOnce, thisCpu } from '../machine/instructions.ts'
 import { Cpu } from '../machine/percpu.ts'
 import { spinLock, spinUnlock } from '../sync/spinlock.ts'
-import { ptepGetAndClear, setPte } from './entries.ts'
+import { pteNone, ptepGetAndClear, setPte } from './entries.ts'
 import { findPmd, pmdAlloc, pteAlloc } from './levels.ts'
 import { pteOffsetMapLock, pteOffsetMapRwNolock, pteUnmap, pteUnmapUnlock } from './pte-offset-map.ts'
 import { flushTlbMmRange } from './tlb-flush.ts'
@@ -60,7 +60,7 @@ function movePtes(mm: number, oldPmd: number, from: number, newPmd: number, targ
   if (newPtl !== oldPtl) spinLock(newPtl)
   let moved = 0
   for (let i = 0; i < count; i++) {
-    if (readOnce(oldPte + i * ENTRY_WORDS) === 0) continue
+    if (pteNone(readOnce(oldPte + i * ENTRY_WORDS))) continue
     setPte(newPte + i * ENTRY_WORDS, ptepGetAndClear(oldPte + i * ENTRY_WORDS))
     moved = 1
   }

@@ -6,7 +6,7 @@ import { load, readOnce, thisCpu, writeOnce } from '../machine/instructions.ts'
 import { Cpu } from '../machine/percpu.ts'
 import { Mm } from '../memory/mm.ts'
 import { spinLock, spinUnlock } from '../sync/spinlock.ts'
-import { upperIsTable, upperTable } from './entries.ts'
+import { pteNone, upperIsTable, upperTable } from './entries.ts'
 import { tablesOutliveRcuReaders } from './freeing.ts'
 import { nextPteTable, pmdAddrEnd } from './levels.ts'
 import { tlbRemoveTable } from './mmu-gather.ts'
@@ -46,6 +46,6 @@ function tryToFreePte(mm: number, pmd: number): void {
 }
 
 function isEmpty(table: number): boolean {
-  for (let i = 0; i < PTRS_PER_PTE; i++) if (readOnce(table + i * ENTRY_WORDS) !== 0) return false
+  for (let i = 0; i < PTRS_PER_PTE; i++) if (!pteNone(readOnce(table + i * ENTRY_WORDS))) return false
   return true
 }

@@ -1,12 +1,13 @@
 // The two drafts of pte_free_defer for powerpc that were discussed in May and June 2023 before the merged form in
 // `pte-free-defer.ts`. They differ from it only for fragments, of which several share one page, its refcount and its rcu_head.
-import { PTE_FRAGMENTS } from '../arch/arch.ts'
+import { FRAGMENTS, Fragments } from '../arch/arch.ts'
 import { atomicAdd } from '../machine/instructions.ts'
 import { Page, pageToVirt, virtToPage } from '../memory/page.ts'
 import { callRcu } from '../sync/rcu.ts'
 import { RcuFunc } from '../sync/rcu-func.ts'
 import { pteFreeDefer } from './pte-free-defer.ts'
-import { Level, pteFragmentFree } from './table-alloc.ts'
+import { halfFreeDeferOneHead } from './s390-fragments.ts'
+import { Level, pteFragmentFree, tableIsFragment } from './table-alloc.ts'
 
 /** What a deferred fragment counts in its page's refcount: more than any page has fragments. */
 const DEFERRED = 0x10000
@@ -16,7 +17,8 @@ const DEFERRED = 0x10000
  * queued while it is queued, and the list of callbacks is broken.
  */
 export function pteFreeDeferOneHead(table: number, level: number): void {
-  if (level === Level.pte && PTE_FRAGMENTS > 1) callRcu(virtToPage(table) + Page.rcuHead, RcuFunc.tableFragment)
+  if (level === Level.pte && FRAGMENTS === Fragments.halves) halfFreeDeferOneHead(table)
+  else if (tableIsFragment(level)) callRcu(virtToPage(table) + Page.rcuHead, RcuFunc.tableFragment)
   else pteFreeDefer(table, level)
 }
 
@@ -30,7 +32,7 @@ export function fragmentFreeRcu(head: number): void {
  * the page's rcu_head.
  */
 export function pteFreeDeferIncrements(table: number, level: number): void {
-  if (level !== Level.pte || PTE_FRAGMENTS === 1) {
+  if (!tableIsFragment(level)) {
     pteFreeDefer(table, level)
     return
   }

@@ -2,6 +2,8 @@
 // the other. A fragment is never handed out twice, so a page dies when all its fragments have been freed.
 import {
   ENTRY_WORDS,
+  FRAGMENTS,
+  Fragments,
   PAGE_WORDS,
   PTE_FRAGMENTS,
   PTE_TABLE_WORDS,
@@ -9,18 +11,23 @@ import {
   PTRS_PER_PGD,
   PTRS_PER_PMD,
   PTRS_PER_PUD,
+  UPPER_TABLE_ORDER,
   UPPER_TABLES_ARE_PAGES,
 } from '../arch/arch.ts'
+import { Global } from '../machine/globals.ts'
 import { atomicAdd, atomicAnd, load, store, thisCpu, writeOnce, zeroPage } from '../machine/instructions.ts'
 import { Cpu } from '../machine/percpu.ts'
 import { addTableWords, Mm } from '../memory/mm.ts'
 import { Page, PageFlag, pageToVirt, virtToPage } from '../memory/page.ts'
-import { allocPage, freePage } from '../memory/page-alloc.ts'
+import { allocPage, allocPages, freePage, freePages } from '../memory/page-alloc.ts'
 import { Cache, kmemCacheAlloc, kmemCacheFree } from '../memory/slab.ts'
 import { callRcu } from '../sync/rcu.ts'
 import { RcuFunc } from '../sync/rcu-func.ts'
 import { refcountDecAndTest } from '../sync/refcount.ts'
 import { spinLock, spinUnlock } from '../sync/spinlock.ts'
+import { clearPtes } from './entries.ts'
+import { fragmentMapsAlloc, fragmentMapsFree } from './fragment-maps.ts'
+import { halfAlloc, halfFree } from './s390-fragments.ts'
 
 /** Levels of tables. */
 export const Level = Object.freeze({ pte: 1, pmd: 2, pud: 3, p4d: 4, pgd: 5 })
@@ -28,10 +35,15 @@ export const Level = Object.freeze({ pte: 1, pmd: 2, pud: 3, p4d: 4, pgd: 5 })
 /** Words of a table of `level`. */
 export function tableWords(level: number): number {
   if (level === Level.pte) return PTE_TABLE_WORDS
-  if (UPPER_TABLES_ARE_PAGES) return PAGE_WORDS
+  if (UPPER_TABLES_ARE_PAGES) return PAGE_WORDS << UPPER_TABLE_ORDER
   const entries =
     level === Level.pmd ? PTRS_PER_PMD : level === Level.pud ? PTRS_PER_PUD : level === Level.p4d ? PTRS_PER_P4D : PTRS_PER_PGD
   return entries * ENTRY_WORDS
+}
+
+/** Whether tables of `level` are fragments that are handed out once. */
+export function tableIsFragment(level: number): boolean {
+  return level === Level.pte && PTE_FRAGMENTS > 1 && FRAGMENTS === Fragments.bump
 }
 
 function tableCache(level: number): number {
@@ -42,13 +54,14 @@ function tableCache(level: number): number {
 export function tableAlloc(mm: number, level: number): number {
   const words = tableWords(level)
   let table = 0
-  if (level === Level.pte && PTE_FRAGMENTS > 1) table = pteFragmentAlloc(mm)
+  if (level === Level.pte && PTE_FRAGMENTS > 1) table = FRAGMENTS === Fragments.halves ? halfAlloc(mm) : pteFragmentAlloc(mm)
   else if (level === Level.pte || UPPER_TABLES_ARE_PAGES) {
-    const page = allocPage(PageFlag.table)
+    const page = level === Level.pte || UPPER_TABLE_ORDER === 0 ? allocPage(PageFlag.table) : allocPages(UPPER_TABLE_ORDER, PageFlag.table)
     if (page === 0) return 0
     table = pageToVirt(page)
     store(page + Page.ptMm, mm)
-    zeroPage(table, PAGE_WORDS)
+    if (level === Level.pte) clearPtes(table, words)
+    else zeroPage(table, words)
   } else {
     table = kmemCacheAlloc(tableCache(level))
     if (table !== 0) zeroPage(table, words)
@@ -73,8 +86,10 @@ export function tableFree(mm: number, table: number, level: number): void {
 
 /** The memory part of `tableFree`, for tables that their mm no longer counts. */
 export function tableFreeMemory(table: number, level: number): void {
-  if (level === Level.pte && PTE_FRAGMENTS > 1) pteFragmentFree(table)
-  else if (level === Level.pte || UPPER_TABLES_ARE_PAGES) freePage(virtToPage(table))
+  if (tableIsFragment(level)) pteFragmentFree(table)
+  else if (level === Level.pte && FRAGMENTS === Fragments.halves) halfFree(table)
+  else if (level === Level.pte || (UPPER_TABLES_ARE_PAGES && UPPER_TABLE_ORDER === 0)) freePage(virtToPage(table))
+  else if (UPPER_TABLES_ARE_PAGES) freePages(virtToPage(table), UPPER_TABLE_ORDER)
   else kmemCacheFree(tableCache(level), table)
 }
 
@@ -93,8 +108,12 @@ function pteFragmentAlloc(mm: number): number {
 function pteFragmentFromFreshPage(mm: number): number {
   const page = allocPage(PageFlag.table)
   if (page === 0) return 0
+  if (load(Global.fragmentMaps) !== 0 && fragmentMapsAlloc(page) !== 0) {
+    freePage(page)
+    return 0
+  }
   const table = pageToVirt(page)
-  zeroPage(table, PAGE_WORDS)
+  clearPtes(table, PAGE_WORDS)
   store(page + Page.ptMm, mm)
   writeOnce(page + Page.ptFragRefcount, 1)
   spinLock(mm + Mm.pageTableLock)
@@ -115,6 +134,7 @@ export function pteFragmentFree(table: number): void {
 
 /** Frees a page whose last fragment is gone, through its rcu_head if one of them was deferred (PageActive). */
 function freeTablePage(page: number): void {
+  if (load(Global.fragmentMaps) !== 0) fragmentMapsFree(page)
   if ((atomicAnd(page + Page.flags, ~PageFlag.active) & PageFlag.active) !== 0) callRcu(page + Page.rcuHead, RcuFunc.tablePage)
   else freePage(page)
 }

@@ -28,7 +28,7 @@ function zapPteRange(mm: number, pmd: number, start: number, end: number): void 
   const mapped = ptep
   const ptl = load(thisCpu() + Cpu.out1)
   for (let vpn = start; vpn < end; vpn++) {
-    if (readOnce(ptep) !== 0) zapPte(mm, ptep, vpn)
+    if (!pteNone(readOnce(ptep))) zapPte(mm, ptep, vpn)
     ptep += ENTRY_WORDS
   }
   pteUnmapUnlock(mapped, ptl)

@@ -11,4 +11,8 @@ export const RcuFunc = Object.freeze({
   tableP4d: 7,
   tableFragment: 8,
   tableIncrements: 9,
+  tableBitmap: 10,
+  tableBitmapFixed: 11,
+  tablePages: 12,
+  tableHalf: 13,
 })

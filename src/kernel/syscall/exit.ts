@@ -2,6 +2,7 @@
 import { design } from '../design/design.ts'
 import { Global } from '../machine/globals.ts'
 import { atomicAdd, load, store } from '../machine/instructions.ts'
+import { initListHead } from '../machine/list.ts'
 import { putFile } from '../memory/file.ts'
 import { Mm, mmDrop, mmWords } from '../memory/mm.ts'
 import { Cache, kmemCacheAlloc, kmemCacheFree } from '../memory/slab.ts'
@@ -25,6 +26,7 @@ export function mmAlloc(): number {
   const words = mmWords(load(Global.nrCpus))
   for (let i = 0; i < words; i++) store(mm + i, 0)
   initRwsem(mm + Mm.mmapLock)
+  initListHead(mm + Mm.pgtableList)
   store(mm + Mm.users, 1)
   store(mm + Mm.count, 1)
   store(mm + Mm.id, atomicAdd(Global.nextMmId, 1))
