@@ -55,6 +55,11 @@ import * as privateFileWrite from './private-file-write.ts'
 import * as rbtreeFaults from './rbtree-faults.ts'
 import * as rbtreeLookupVsRotation from './rbtree-lookup-vs-rotation.ts'
 import * as rcuCallbacks from './rcu-callbacks.ts'
+import * as rcuFaultVsBounds from './rcu-fault-vs-bounds.ts'
+import * as rcuFaultVsMprotect from './rcu-fault-vs-mprotect.ts'
+import * as rcuFaultVsMunmap from './rcu-fault-vs-munmap.ts'
+import * as rcuFaultVsReuse from './rcu-fault-vs-reuse.ts'
+import * as rcuFaultWithoutMemory from './rcu-fault-without-memory.ts'
 import * as rcuReaderVsUpdater from './rcu-reader-vs-updater.ts'
 import * as refcountGetVsPut from './refcount-get-vs-put.ts'
 import { ScenarioError } from './runner/errors.ts'
@@ -132,6 +137,11 @@ export const SCENARIOS: readonly Scenario[] = Object.freeze([
   speculativeFaultVsFlush,
   speculativeFaultVsTableReclaim,
   speculativeFaultOnFile,
+  ...Object.values(rcuFaultVsMunmap),
+  ...Object.values(rcuFaultVsBounds),
+  ...Object.values(rcuFaultVsMprotect),
+  ...Object.values(rcuFaultVsReuse),
+  ...Object.values(rcuFaultWithoutMemory),
   ...Object.values(paePteBesideRefault),
   paeIrqsOffUntilUnmap,
   kernelMapping,

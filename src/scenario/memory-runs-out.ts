@@ -64,7 +64,7 @@ export const memoryRunsOutInFileWrite = scenario({
     {
       name: 'page-kept',
       wrong: 'without memory for the copy, the reference to the page of the file is kept',
-      edits: [{ file: 'fault/file.ts', from: '  if (copy === 0) {\n    putPage(page)\n', to: '  if (copy === 0) {\n' }],
+      edits: [{ file: 'fault/file.ts', from: '  if (copy < 0) {\n    putPage(page)\n', to: '  if (copy < 0) {\n' }],
       unsafe: /leak/,
     },
   ],

@@ -116,11 +116,11 @@ export const rbtreeFaultVsReuse: Scenario = scenario({
       name: 'freed-at-once',
       wrong: 'a VMA is freed without waiting for the faults that look at it under RCU',
       edits: [
-        { file: 'design/speculative.ts', from: '  callRcu(vma + Vma.rcuHead, RcuFunc.vma)\n', to: '  kmemCacheFree(Cache.vma, vma)\n' },
+        { file: 'design/speculation.ts', from: '  callRcu(vma + Vma.rcuHead, RcuFunc.vma)\n', to: '  kmemCacheFree(Cache.vma, vma)\n' },
         {
-          file: 'design/speculative.ts',
-          from: "import { callRcu, rcuReadLock, rcuReadUnlock } from '../sync/rcu.ts'\nimport { RcuFunc } from '../sync/rcu-func.ts'\n",
-          to: "import { Cache, kmemCacheFree } from '../memory/slab.ts'\nimport { rcuReadLock, rcuReadUnlock } from '../sync/rcu.ts'\n",
+          file: 'design/speculation.ts',
+          from: "import { callRcu } from '../sync/rcu.ts'\nimport { RcuFunc } from '../sync/rcu-func.ts'\n",
+          to: "import { Cache, kmemCacheFree } from '../memory/slab.ts'\n",
         },
       ],
       on: { design: 'speculative' },

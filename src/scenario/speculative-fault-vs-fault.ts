@@ -7,7 +7,7 @@ export const speculativeFaultVsFault = scenario({
   question: 'May two faults without locks install the same page?',
   asked: 'thread 002, speculative page faults; field: the entry is none, or the same, once its lock is held (pte_same)',
   cpus: 2,
-  designs: ['speculative', 'speculative-irq'],
+  designs: ['speculative', 'speculative-irq', 'rcu-fault'],
   setUp: (stage) => {
     const mm = stage.newMm()
     const page = stage.table(4)

@@ -5,6 +5,7 @@ import { READ_ONLY } from './runner/calls.ts'
 import { scenario } from './scenario.ts'
 
 const FILE = 'design/speculative.ts'
+const COPY = 'design/speculation.ts'
 
 /** CPU 0 writes to a page that is not there yet while CPU 1 takes the right to write away and then reads the page. */
 export const speculativeFaultVsMprotect = scenario({
@@ -51,22 +52,20 @@ export const speculativeFaultVsMprotect = scenario({
       wrong: 'the fault handlers read the VMA itself, which changes under them',
       edits: [
         {
-          file: FILE,
+          file: COPY,
           from: '  return thisCpu() + Cpu.design + Speculation.vma\n',
           to: '  return load(thisCpu() + Cpu.design + Speculation.vma)\n',
         },
         {
-          file: FILE,
+          file: COPY,
           from: `  const copy = vmaCopy()
   store(copy + Vma.start, readOnce(vma + Vma.start))
   store(copy + Vma.flags, readOnce(vma + Vma.flags))
   store(copy + Vma.pgoff, readOnce(vma + Vma.pgoff))
   store(copy + Vma.anonVma, readOnce(vma + Vma.anonVma))
-  const file = readOnce(vma + Vma.file)
-  store(copy + Vma.file, file)
+  store(copy + Vma.file, readOnce(vma + Vma.file))
 `,
           to: `  store(thisCpu() + Cpu.design + Speculation.vma, vma)
-  const file = readOnce(vma + Vma.file)
 `,
         },
       ],

@@ -9,5 +9,6 @@ export const SUBJECTS: Readonly<Record<string, () => Subject | Promise<Subject>>
   oracle: () => new OracleSubject(),
   'mmap-lock': () => new KernelSubject('mmap-lock'),
   'vma-lock': () => new KernelSubject('vma-lock'),
+  'rcu-fault': () => new KernelSubject('rcu-fault'),
   speculative: () => new KernelSubject('speculative'),
 }

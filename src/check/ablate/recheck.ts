@@ -20,6 +20,8 @@ export const PLAIN: Readonly<Record<string, boolean>> = Object.freeze({
   'design/vma-lock.ts#lockVmaUnderRcu: vpn >= load(vma + Vma.start)': true,
   'design/vma-lock.ts#lockVmaUnderRcu: vpn < load(vma + Vma.end)': true,
   'design/speculative.ts#mapLockSpeculatively: readSeqcountRetry(mm + Mm.mmLockSeq, seq) !== 0': false,
+  'design/rcu-fault.ts#faultOnVma: readOnce(vma + Vma.refcnt) === 0': false,
+  'design/rcu-fault.ts#faultOnVma: vpn < load(copy + Vma.start)': false,
   'vma/anon-vma.ts#anonVmaPrepare: load(vma + Vma.anonVma) === 0': true,
   'pagetable/table-alloc.ts#pteFragmentFromFreshPage: load(mm + Mm.pteFragment) === 0': true,
   'pagetable/move-page-tables.ts#movePtes: newPtl !== oldPtl': true,

@@ -2,12 +2,15 @@
 // Written by scripts/registry.mjs when the project is built.
 import type { Design } from './design.ts'
 import { mmapLock } from './mmap-lock.ts'
+import { rcuFault, rcuFaultDropsLock } from './rcu-fault.ts'
 import { speculative, speculativeFile, speculativeIrq } from './speculative.ts'
 import { vmaLock } from './vma-lock.ts'
 
 /** Every one, in the order of its number in a machine's globals. */
 export const designs: readonly Design[] = Object.freeze([
   mmapLock,
+  rcuFault,
+  rcuFaultDropsLock,
   speculative,
   speculativeIrq,
   speculativeFile,

@@ -9,31 +9,23 @@ import { handlePteFault } from '../fault/handle-mm-fault.ts'
 import { Global } from '../machine/globals.ts'
 import { irqRestore, irqSave, load, readOnce, smpProcessorId, store, thisCpu } from '../machine/instructions.ts'
 import { Cpu } from '../machine/percpu.ts'
-import { struct } from '../machine/struct.ts'
 import { getFileNotZero, putFile } from '../memory/file.ts'
 import { Mm } from '../memory/mm.ts'
 import { ptepGet, upperIsTable, upperTable } from '../pagetable/entries.ts'
 import { findPmd, pteIndex, upperGetLockless } from '../pagetable/levels.ts'
 import { pteLockptr, pteMapLocked, pteOffsetMapLock } from '../pagetable/pte-offset-map.ts'
-import { Access } from '../pagetable/tlb.ts'
-import { callRcu, rcuReadLock, rcuReadUnlock } from '../sync/rcu.ts'
-import { RcuFunc } from '../sync/rcu-func.ts'
+import { rcuReadLock, rcuReadUnlock } from '../sync/rcu.ts'
 import { readSeqcount, readSeqcountRetry, writeSeqcountBegin, writeSeqcountEnd } from '../sync/seqcount.ts'
 import { spinTrylock, spinUnlock } from '../sync/spinlock.ts'
 import { vmaLookup } from '../vma/find-vma.ts'
 import { mmapReadUnlock } from '../vma/mmap-lock.ts'
-import { Vm, Vma } from '../vma/vma.ts'
+import { Vma } from '../vma/vma.ts'
 import type { Design } from './design.ts'
 import { faultUnderMmapLock } from './mmap-lock.ts'
+import { copyVma, countOutcome, forgetSpeculation, lacksAnonVma, Speculation, vmaCopy, vmaFreeDeferred } from './speculation.ts'
 
 /** What a form does otherwise. `irqOff`: walks hold interrupts off instead of RCU. `files`: file mappings as well. */
 const Form = Object.freeze({ irqOff: 1, files: 2 })
-
-/**
- * The fault under way, in the CPU's `design` words. `seq`: the count when it began; `pmdval`: the PMD entry that it walked;
- * `outcome`: why it was given up (see `Outcome`), or 0; `vma`: its copy of the VMA, which handlers take for the VMA.
- */
-const Speculation = struct({ seq: 1, pmdval: 1, outcome: 1, vma: Vma.anonVma + 1 })
 
 /** What became of faults: places of the counters. From `odd` on: why it was given up. */
 const Outcome = Object.freeze({
@@ -57,20 +49,10 @@ const Outcome = Object.freeze({
   error: 17, // no memory, or behind the end of the file
 })
 
-/** The copy that stands for the VMA in a speculative fault of this CPU. */
-function vmaCopy(): number {
-  return thisCpu() + Cpu.design + Speculation.vma
-}
-
-function count(outcome: number): void {
-  const cpu = thisCpu() + outcome
-  store(cpu + Cpu.statDesign, load(cpu + Cpu.statDesign) + 1)
-}
-
 /** Gives the fault under way up. Returns 0. */
 function giveUp(outcome: number): number {
-  forget()
-  count(outcome)
+  forgetSpeculation()
+  countOutcome(outcome)
   return 0
 }
 
@@ -100,18 +82,10 @@ function isShared(mm: number): boolean {
   return false
 }
 
-/**
- * Copies the fields that fault handlers read. The VMA may change meanwhile: marked reads, since what they read is worth
- * something only if the sequence count says so. In an RCU section. Returns 0, or the outcome that ends the fault.
- */
-function copyVma(vma: number, form: number): number {
-  const copy = vmaCopy()
-  store(copy + Vma.start, readOnce(vma + Vma.start))
-  store(copy + Vma.flags, readOnce(vma + Vma.flags))
-  store(copy + Vma.pgoff, readOnce(vma + Vma.pgoff))
-  store(copy + Vma.anonVma, readOnce(vma + Vma.anonVma))
-  const file = readOnce(vma + Vma.file)
-  store(copy + Vma.file, file)
+/** Copies the VMA, and takes a reference to its file. In an RCU section. Returns 0, or the outcome that ends the fault. */
+function copyWithFile(vma: number, form: number): number {
+  copyVma(vma)
+  const file = load(vmaCopy() + Vma.file)
   if (file === 0) return 0
   // The fault uses the file long after its section, when munmap may have let go of it: it needs a reference of its own.
   return (form & Form.files) !== 0 && getFileNotZero(file) !== 0 ? 0 : Outcome.file
@@ -121,7 +95,7 @@ function copyVma(vma: number, form: number): number {
 function findAndCopyVma(mm: number, vpn: number, seq: number, form: number): number {
   rcuReadLock()
   const vma = vmaLookup(mm, vpn)
-  const outcome = vma === 0 ? Outcome.unmapped : copyVma(vma, form)
+  const outcome = vma === 0 ? Outcome.unmapped : copyWithFile(vma, form)
   rcuReadUnlock()
   if (outcome !== 0) return outcome
   if (readSeqcountRetry(mm + Mm.mmLockSeq, seq) !== 0) {
@@ -139,7 +113,7 @@ function dropFile(): void {
 
 /** Tries the fault without mmap_lock. Returns 1 when it is done, 0 when it was given up (and counted). */
 function speculate(mm: number, vpn: number, access: number, form: number): number {
-  count(Outcome.attempt)
+  countOutcome(Outcome.attempt)
   const seq = readSeqcount(mm + Mm.mmLockSeq)
   if ((seq & 1) !== 0) return giveUp(Outcome.odd)
   const found = findAndCopyVma(mm, vpn, seq, form)
@@ -148,15 +122,9 @@ function speculate(mm: number, vpn: number, access: number, form: number): numbe
   const outcome = faultOnCopy(mm, vpn, access, form)
   dropFile()
   if (outcome !== 0) return giveUp(outcome)
-  forget()
-  count(Outcome.done)
+  forgetSpeculation()
+  countOutcome(Outcome.done)
   return 1
-}
-
-/** Nothing of a fault outlives it: neither for the next fault of this CPU, nor for the checker, which tells states apart by it. */
-function forget(): void {
-  const speculation = thisCpu() + Cpu.design
-  for (let i = 0; i < Speculation.size; i++) store(speculation + i, 0)
 }
 
 /** The fault, once the VMA is copied. Returns 0 or the outcome. */
@@ -165,9 +133,7 @@ function faultOnCopy(mm: number, vpn: number, access: number, form: number): num
   const copy = vmaCopy()
   // Never a signal from here: the writer who is about to grant the right may be at work.
   if (checkAccess(copy, access) !== 0) return Outcome.access
-  // An anon_vma is made with a look at the neighbours, and given to the VMA, not to a copy.
-  const toOwn = access === Access.write && (load(copy + Vma.flags) & Vm.shared) === 0
-  if (toOwn && load(copy + Vma.anonVma) === 0) return Outcome.anonVma
+  if (lacksAnonVma(copy, access)) return Outcome.anonVma
   walkBegin(form)
   // Nothing is populated: munmap may have freed the tables here, and nobody would come by to free what is put in afterwards.
   const pmd = findPmd(mm, vpn)
@@ -189,7 +155,7 @@ function handle(mm: number, vpn: number, access: number, form: number): number {
   if (isShared(mm)) {
     if (speculate(mm, vpn, access, form) !== 0) return 0
     store(thisCpu() + Cpu.statFaultFallbacks, load(thisCpu() + Cpu.statFaultFallbacks) + 1)
-  } else count(Outcome.single)
+  } else countOutcome(Outcome.single)
   return faultUnderMmapLock(mm, vpn, access)
 }
 
@@ -275,11 +241,6 @@ function mmapWriteUnlocking(mm: number): void {
   writeSeqcountEnd(mm + Mm.mmLockSeq)
 }
 
-/** Faults look at VMAs under RCU, so that a VMA becomes another one only after a grace period. */
-function vmaFree(vma: number): void {
-  callRcu(vma + Vma.rcuHead, RcuFunc.vma)
-}
-
 function nothing(_object: number): void {}
 
 /** What is counted, in the order of `Outcome`. */
@@ -320,7 +281,7 @@ export const speculative: Design = Object.freeze({
   vmaAttach: nothing,
   vmaStartWrite: nothing,
   vmaDetach: nothing,
-  vmaFree,
+  vmaFree: vmaFreeDeferred,
 })
 
 /** The same with page tables kept by interrupts that are off. */
@@ -338,7 +299,7 @@ export const speculativeIrq: Design = Object.freeze({
   vmaAttach: nothing,
   vmaStartWrite: nothing,
   vmaDetach: nothing,
-  vmaFree,
+  vmaFree: vmaFreeDeferred,
 })
 
 /** As `speculative`, and faults on file mappings too. */
@@ -356,5 +317,5 @@ export const speculativeFile: Design = Object.freeze({
   vmaAttach: nothing,
   vmaStartWrite: nothing,
   vmaDetach: nothing,
-  vmaFree,
+  vmaFree: vmaFreeDeferred,
 })

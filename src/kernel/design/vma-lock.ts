@@ -94,7 +94,8 @@ function lockVmaUnderRcu(mm: number, vpn: number): number {
   return 0
 }
 
-function handleFault(mm: number, vpn: number, access: number): number {
+/** The fault under the lock of its VMA, or failing that under mmap_lock. Same contract as `Design.handleFault`. */
+export function faultUnderVmaLock(mm: number, vpn: number, access: number): number {
   const vma = lockVmaUnderRcu(mm, vpn)
   if (vma !== 0) {
     const flags = accessFlags(access) | FaultFlag.vmaLock | FaultFlag.allowRetry
@@ -110,7 +111,8 @@ function handleFault(mm: number, vpn: number, access: number): number {
   return faultUnderMmapLock(mm, vpn, access)
 }
 
-function releaseFault(mm: number, vma: number, flags: number): void {
+/** Drops the VMA's lock, or mmap_lock where `flags` do not say that the VMA is locked. See `Design.releaseFault`. */
+export function releaseFault(mm: number, vma: number, flags: number): void {
   if ((flags & FaultFlag.vmaLock) !== 0) vmaRefcountPut(vma, mm)
   else mmapReadUnlock(mm)
 }
@@ -119,33 +121,35 @@ function pteMapLock(_mm: number, _vma: number, pmd: number, vpn: number): number
   return pteOffsetMapLock(pmd, vpn)
 }
 
-function mmInit(mm: number): void {
+/** See `Design.mmInit`. */
+export function mmInit(mm: number): void {
   store(mm + Mm.mmLockSeq, 0)
   store(mm + Mm.writerWait, 0)
 }
 
-/** The mm's number becomes odd: VMAs that take it over are write-locked until it changes. */
-function mmapWriteLocked(mm: number): void {
+/** The mm's number becomes odd: VMAs that take it over are write-locked until it changes. See `Design.mmapWriteLocked`. */
+export function mmapWriteLocked(mm: number): void {
   writeSeqcountBegin(mm + Mm.mmLockSeq)
 }
 
-/** vma_end_write_all: one store unlocks every VMA that the writer locked. */
-function mmapWriteUnlocking(mm: number): void {
+/** vma_end_write_all: one store unlocks every VMA that the writer locked. See `Design.mmapWriteUnlocking`. */
+export function mmapWriteUnlocking(mm: number): void {
   writeSeqcountEnd(mm + Mm.mmLockSeq)
 }
 
-function vmaInit(vma: number): void {
+/** See `Design.vmaInit`. */
+export function vmaInit(vma: number): void {
   // Memory that was a VMA before: a late reader may be looking at these two words, so they are never poisoned.
   writeOnce(vma + Vma.lockSeq, -1)
 }
 
-/** vma_mark_attached. */
-function vmaAttach(vma: number): void {
+/** vma_mark_attached; see `Design.vmaAttach`. */
+export function vmaAttach(vma: number): void {
   smpStoreRelease(vma + Vma.refcnt, 1)
 }
 
-/** vma_start_write. */
-function vmaStartWrite(vma: number): void {
+/** vma_start_write: waits for the VMA's readers and gives it the mm's number; see `Design.vmaStartWrite`. May sleep. */
+export function vmaStartWrite(vma: number): void {
   const mm = load(vma + Vma.mm)
   const seq = load(mm + Mm.mmLockSeq)
   if (load(vma + Vma.lockSeq) === seq) return
@@ -178,8 +182,8 @@ function enterLocked(vma: number, mm: number, target: number): number {
   return 1
 }
 
-/** vma_mark_detached: waits out readers that got their count just before the VMA was write-locked. */
-function vmaDetach(vma: number): void {
+/** vma_mark_detached: waits out readers that got their count just before the VMA was write-locked. May sleep. */
+export function vmaDetach(vma: number): void {
   if (atomicAdd(vma + Vma.refcnt, -1) === 0) return
   if (enterLocked(vma, load(vma + Vma.mm), VMA_LOCK_OFFSET) !== 0) atomicAdd(vma + Vma.refcnt, -VMA_LOCK_OFFSET)
 }
@@ -191,7 +195,7 @@ function vmaFree(vma: number): void {
 /** Per-VMA locks, reference-count form. */
 export const vmaLock: Design = Object.freeze({
   name: 'vma-lock',
-  handleFault,
+  handleFault: faultUnderVmaLock,
   releaseFault,
   pteMapLock,
   mmInit,

@@ -6,12 +6,12 @@ import { load, readOnce, thisCpu, zeroPage } from '../machine/instructions.ts'
 import { Cpu } from '../machine/percpu.ts'
 import { addMmCounter, Rss } from '../memory/mm.ts'
 import { pageToPfn, pageToVirt } from '../memory/page.ts'
-import { allocPage } from '../memory/page-alloc.ts'
 import { addNewAnonRmap, putPage } from '../memory/rmap.ts'
 import { Pte, pfnPte, pteNone, ptepGet, setPte } from '../pagetable/entries.ts'
 import { pteUnmapUnlock } from '../pagetable/pte-offset-map.ts'
 import { anonVmaPrepare } from '../vma/anon-vma.ts'
 import { linearPageIndex, Vm, Vma } from '../vma/vma.ts'
+import { allocFaultPage } from './alloc-page.ts'
 import { FaultFlag, VmFault } from './fault.ts'
 
 /** The flags of an entry that gives what VMA flags allow, less the right to write (vm_page_prot). */
@@ -52,8 +52,8 @@ export function doAnonymousPage(mm: number, vma: number, vpn: number, pmd: numbe
   }
   const prepared = vmfAnonPrepare(mm, vma, flags)
   if (prepared !== 0) return prepared
-  const page = allocPage(0)
-  if (page === 0) return VmFault.oom
+  const page = allocFaultPage(flags)
+  if (page < 0) return -page
   zeroPage(pageToVirt(page), PAGE_WORDS)
   return installAnonPage(mm, vma, vpn, pmd, page)
 }

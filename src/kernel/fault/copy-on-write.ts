@@ -6,15 +6,14 @@ import { atomicOr, copyPage, load, readOnce, thisCpu, writeOnce, zeroPage } from
 import { Cpu } from '../machine/percpu.ts'
 import { addMmCounter, Rss } from '../memory/mm.ts'
 import { copyLivePage, Page, PageFlag, pageToPfn, pageToVirt, pfnToPage } from '../memory/page.ts'
-import { allocPage } from '../memory/page-alloc.ts'
 import { inodeRss } from '../memory/page-cache.ts'
 import { addNewAnonRmap, getPage, pageAnon, pageRefs, putPage, removeRmap } from '../memory/rmap.ts'
 import { Pte, pfnPte, ptePfn, ptePresent, ptepGet, ptepGetAndClear, ptepTryReplace, setPte } from '../pagetable/entries.ts'
 import { pteUnmapUnlock } from '../pagetable/pte-offset-map.ts'
 import { flushTlbMmRange } from '../pagetable/tlb-flush.ts'
 import { linearPageIndex, Vm, Vma } from '../vma/vma.ts'
+import { allocFaultPage } from './alloc-page.ts'
 import { vmfAnonPrepare, writableFlags } from './anonymous.ts'
-import { VmFault } from './fault.ts'
 
 /** Sets accessed in an entry that allows the access already: the hardware may have lost a race with another CPU. */
 export function ptepSetAccess(mm: number, vma: number, vpn: number, pmd: number, pte: number): number {
@@ -68,8 +67,8 @@ export function doWpPage(mm: number, vma: number, vpn: number, pmd: number, pte:
 function wpPageCopy(mm: number, vma: number, vpn: number, pmd: number, old: number, flags: number): number {
   const prepared = vmfAnonPrepare(mm, vma, flags)
   if (prepared !== 0) return prepared
-  const copy = allocPage(0)
-  if (copy === 0) return VmFault.oom
+  const copy = allocFaultPage(flags)
+  if (copy < 0) return -copy
   const page = pfnToPage(ptePfn(old))
   const special = (old & Pte.special) !== 0
   if (special) zeroPage(pageToVirt(copy), PAGE_WORDS)

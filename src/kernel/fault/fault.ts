@@ -3,12 +3,16 @@ import { load } from '../machine/instructions.ts'
 import { Access } from '../pagetable/tlb.ts'
 import { Vm, Vma } from '../vma/vma.ts'
 
-/** Flags of a fault. `vmaLock`: only the VMA is locked, its neighbours may change. `allowRetry`: may give up to sleep. */
-export const FaultFlag = Object.freeze({ write: 1, exec: 2, vmaLock: 4, allowRetry: 8, tried: 16 })
+/**
+ * Flags of a fault. `vmaLock`: only the VMA is locked, its neighbours may change. `allowRetry`: may give up to sleep. `mayDropRcu`:
+ * the fault is in one RCU section, which an allocation that has to wait may leave for that time (see `allocFaultPage`).
+ */
+export const FaultFlag = Object.freeze({ write: 1, exec: 2, vmaLock: 4, allowRetry: 8, tried: 16, mayDropRcu: 32 })
 
 /**
  * Results of a fault. With `retry` whatever the design held has been released (`design.releaseFault`). `userfault`: the page is
- * missing in a range that the program fills itself.
+ * missing in a range that the program fills itself. `rcuDropped`: the RCU section of the fault was left for a while, so that nothing
+ * that was looked up in it counts any more; the CPU is in another one.
  */
 export const VmFault = Object.freeze({
   sigsegvMaperr: 1,
@@ -18,6 +22,7 @@ export const VmFault = Object.freeze({
   retry: 16,
   major: 32,
   userfault: 64,
+  rcuDropped: 128,
   error: 79,
 })
 

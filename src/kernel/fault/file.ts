@@ -7,12 +7,12 @@ import { fileInode, getFile, putFile } from '../memory/file.ts'
 import { Inode } from '../memory/inode.ts'
 import { addMmCounter } from '../memory/mm.ts'
 import { copyLivePage, Page, PageFlag, pageToPfn, pageToVirt } from '../memory/page.ts'
-import { allocPage } from '../memory/page-alloc.ts'
 import { filemapAddPage, filemapGetPage, inodeRss, pageUptodate, readPage, waitOnPageLocked } from '../memory/page-cache.ts'
 import { dupRmap, putPage } from '../memory/rmap.ts'
 import { pfnPte, pteNone, ptepGet, setPte } from '../pagetable/entries.ts'
 import { pteUnmapUnlock } from '../pagetable/pte-offset-map.ts'
 import { linearPageIndex, Vm, Vma } from '../vma/vma.ts'
+import { allocFaultPage } from './alloc-page.ts'
 import { installAnonPage, pteFlags, vmfAnonPrepare, writableFlags } from './anonymous.ts'
 import { FaultFlag, VmFault } from './fault.ts'
 
@@ -36,7 +36,7 @@ export function doFileFault(mm: number, vma: number, vpn: number, pmd: number, f
     page = fetched
     result = VmFault.major
   }
-  return result | (privateWrite ? installCopy(mm, vma, vpn, pmd, page) : installShared(mm, vma, vpn, pmd, page, flags))
+  return result | (privateWrite ? installCopy(mm, vma, vpn, pmd, page, flags) : installShared(mm, vma, vpn, pmd, page, flags))
 }
 
 /**
@@ -72,11 +72,11 @@ function fetchPage(mm: number, vma: number, file: number, index: number, page: n
 }
 
 /** do_cow_fault: a private write gets its own copy of the file's page at once. Takes over the reference to `page`. */
-function installCopy(mm: number, vma: number, vpn: number, pmd: number, page: number): number {
-  const copy = allocPage(0)
-  if (copy === 0) {
+function installCopy(mm: number, vma: number, vpn: number, pmd: number, page: number, flags: number): number {
+  const copy = allocFaultPage(flags)
+  if (copy < 0) {
     putPage(page)
-    return VmFault.oom
+    return -copy
   }
   // Others may write to the file through shared mappings.
   copyLivePage(pageToVirt(copy), pageToVirt(page))

@@ -52,6 +52,12 @@ const REASONS: readonly Reason[] = [
     why: 'no step of the walk passes a quiescent state: in a kernel that is not preemptible all of a fault that does not sleep is a reader',
   },
   {
+    file: /^fault\/alloc-page\.ts$/,
+    function: /^allocPageDroppingRcu$/,
+    operator: /wait/,
+    why: 'a fault that finds no memory in its section is done under a lock, and the access waits for memory before it faults again',
+  },
+  {
     file: /^fault\/copy-on-write\.ts$/,
     function: /^ptepSetAccess$/,
     why: 'it sets one bit by compare-and-exchange: whatever has changed meanwhile makes that fail, and the access is repeated',
