@@ -77,7 +77,6 @@ test('a Worker that computes stalls nobody', async () => {
   const words = new Int32Array(flag)
   const spinner = start<{ sum: number; after: number }>('spin', 1, { id: space.id, address, flag })
   Atomics.wait(words, 0, 0)
-  const began = performance.now()
   for (let i = 0; i < 200; i++) {
     const other = space.mmap({ length: 64 * size, populate: true })
     const child = space.fork()
@@ -90,11 +89,9 @@ test('a Worker that computes stalls nobody', async () => {
   }
   space.setInt32(address, 77)
   machine.barrier()
-  const took = performance.now() - began
   // Only now is it told to stop: everything above was done while it computed.
   Atomics.store(words, 1, 1)
   expect((await spinner).after).toBe(77)
-  expect(took).toBeLessThan(30_000)
 })
 
 test('sleeping at an address: woken by another thread, another mapping, another place', async () => {
@@ -150,19 +147,20 @@ test('pins hold through forks that other threads make', async () => {
   const space = machine.createSpace()
   const size = machine.pageSize
   const pages = 8
-  const stop = space.mmap({ length: size, shared: true })
   const areas = [0, 1].map(() => space.mmap({ length: pages * size, populate: true }))
-  const rounds = Promise.all(areas.map((base, i) => start<number>('pins', i + 1, { id: space.id, base, pages, stop })))
-  const end = performance.now() + 1000
-  while (performance.now() < end) {
+  const rounds = Promise.all(areas.map((base, i) => start<number>('pins', i + 1, { id: space.id, base, pages, rounds: 100 })))
+  let done = false
+  void rounds.finally(() => {
+    done = true
+  })
+  for (let forks = 0; !done || forks < 10; forks++) {
     const child = space.fork()
     for (const base of areas) for (let i = 0; i < pages; i++) child.setInt32(base + i * size, -5)
     for (const base of areas) for (let i = 0; i < pages; i++) expect(child.getInt32(base + i * size)).toBe(-5)
     child.exit()
     await pause()
   }
-  space.atomics.store(stop, 1)
-  for (const count of await rounds) expect(count).toBeGreaterThan(5)
+  expect(await rounds).toEqual([100, 100])
 })
 
 test('three Workers fill one range: every page once, with the first answer', async () => {

@@ -125,18 +125,17 @@ function fill({ id, base, pages }) {
 }
 
 /** Pins pages, writes through the pin and through the mapping by turns: both must always be one page. */
-function pins({ id, base, pages, stop }) {
+function pins({ id, base, pages, rounds }) {
   const space = machine.space(id)
-  let rounds = 0
-  for (; space.atomics.load(stop) === 0; rounds++) {
-    const address = base + (rounds % pages) * machine.pageSize
-    const pin = space.pin(address, { write: rounds % 2 === 0 })
+  for (let round = 0; round < rounds; round++) {
+    const address = base + (round % pages) * machine.pageSize
+    const pin = space.pin(address, { write: round % 2 === 0 })
     const view = new DataView(pin.bytes.buffer, pin.bytes.byteOffset)
     for (let i = 0; i < 20; i++) {
-      space.setInt32(address, rounds * 100 + i)
-      if (view.getInt32(0, true) !== rounds * 100 + i) throw new Error(`the pin has ${view.getInt32(0, true)} in round ${rounds}`)
+      space.setInt32(address, round * 100 + i)
+      if (view.getInt32(0, true) !== round * 100 + i) throw new Error(`the pin has ${view.getInt32(0, true)} in round ${round}`)
       view.setInt32(4, -i, true)
-      if (space.getInt32(address + 4) !== -i) throw new Error(`the page has ${space.getInt32(address + 4)} in round ${rounds}`)
+      if (space.getInt32(address + 4) !== -i) throw new Error(`the page has ${space.getInt32(address + 4)} in round ${round}`)
     }
     view.setInt32(4, 0, true)
     pin.unpin()
