@@ -2,6 +2,7 @@
 import { availableParallelism, release } from 'node:os'
 import { type Linux, openLinux } from './linux.ts'
 import { LOOPS, type LoopName } from './loop-names.ts'
+import { type Latency, latencyTable, measureLatency } from './munmap-latency.ts'
 import { type Options, readOptions } from './options.ts'
 import { type Ours, openOurs, pageBytes } from './ours.ts'
 import { type Result, scalingTable, table, targets } from './report.ts'
@@ -39,6 +40,18 @@ async function measure(loop: LoopName, design: string, arch: string, options: Op
   return results
 }
 
+/** The time of munmap under each design, beside either kind of faults. */
+async function measureLatencies({ archs, latencyDesigns, rounds, milliseconds }: Options): Promise<Latency[]> {
+  const results: Latency[] = []
+  for (const beside of ['faults on memory', 'faults from disk'] as const)
+    for (const arch of archs)
+      for (const design of latencyDesigns) {
+        progress(`munmap_latency ${design} ${arch} beside ${beside}`)
+        results.push(await measureLatency(design, arch, beside, rounds, milliseconds))
+      }
+  return results
+}
+
 let unpinned = false
 
 function progress(line: string): void {
@@ -58,11 +71,13 @@ export async function main(args: readonly string[]): Promise<number> {
   const cores = availableParallelism()
   if (options.threads.some((n) => n > cores)) notes.push(`more threads than cores (${cores}): such rows measure the scheduler`)
   const results: Result[] = []
+  let latencies: readonly Latency[] = []
   try {
     for (const loop of options.loops)
       for (const arch of options.archs)
         for (const design of options.designs)
           results.push(...(await measure(loop, design, arch, options, typeof linux === 'string' ? undefined : linux)))
+    latencies = await measureLatencies(options)
   } finally {
     progress('')
     if (typeof linux !== 'string') linux.close()
@@ -78,15 +93,16 @@ export async function main(args: readonly string[]): Promise<number> {
     milliseconds: options.milliseconds,
     megabytes: options.megabytes,
   }
-  if (options.json) console.log(JSON.stringify({ about, notes, results }, undefined, 2))
+  if (options.json) console.log(JSON.stringify({ about, notes, results, latencies }, undefined, 2))
   else {
     console.log(
       `Linux ${about.kernel}, Node ${about.node}, ${cores} cores; ${options.rounds} rounds of ${options.milliseconds} ms, ${options.megabytes} MB\n`,
     )
-    console.log(table(results))
-    for (const part of [scalingTable(results), targets(results), notes.map((n) => `note: ${n}`).join('\n')])
+    if (results.length > 0) console.log(table(results))
+    const times = latencies.length === 0 ? '' : latencyTable(latencies)
+    for (const part of [scalingTable(results), times, targets(results), notes.map((n) => `note: ${n}`).join('\n')])
       if (part !== '') console.log(`\n${part}`)
-    console.log(`\nwhat is counted: ${options.loops.map((l) => `${l}: ${LOOPS[l]}`).join('; ')}`)
+    if (results.length > 0) console.log(`\nwhat is counted: ${options.loops.map((l) => `${l}: ${LOOPS[l]}`).join('; ')}`)
   }
   return 0
 }

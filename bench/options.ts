@@ -4,9 +4,16 @@ import { architectures } from '../src/kernel/arch/architectures.ts'
 import { designs } from '../src/kernel/design/designs.ts'
 import { LOOPS, type LoopName } from './loop-names.ts'
 
+/** What is measured beside the loops, and under which forms of designs too where none are named. */
+const LATENCY = 'munmap_latency'
+const LATENCY_FORMS = ['srcu-sync']
+
+/** The designs that are measured where none are named: no forms and no drafts. */
+const USUAL = designs.flatMap(({ name, formOf, draft }) => (formOf === undefined && draft !== true ? [name] : []))
+
 export const HELP = `npm run bench -- [options]
 
-  --only NAME,...      loops to run (${Object.keys(LOOPS).join(', ')}; a part of a name will do)
+  --only NAME,...      loops to run (${Object.keys(LOOPS).join(', ')}, ${LATENCY}; a part of a name will do)
   --designs NAME,...   ${designs.map((d) => d.name).join(', ')} (all but forms)
   --archs NAME,...     ${architectures.map((a) => a.name).join(', ')} (x86_64)
   --threads N,...      (1,2)
@@ -20,6 +27,8 @@ export const HELP = `npm run bench -- [options]
 export interface Options {
   readonly loops: readonly LoopName[]
   readonly designs: readonly string[]
+  /** Designs under which the time of munmap is measured: none if that was not asked for. */
+  readonly latencyDesigns: readonly string[]
   readonly archs: readonly string[]
   readonly threads: readonly number[]
   readonly rounds: number
@@ -62,12 +71,12 @@ export function readOptions(args: readonly string[]): Options | { readonly messa
       if (!Number.isInteger(n) || n < 1) throw new Error(`'${value}' is not a number above 0`)
       return n
     }
+    const only = list(values.only, [...Object.keys(LOOPS), LATENCY])
+    const named = designs.map((d) => d.name)
     return {
-      loops: list(values.only, Object.keys(LOOPS)) as LoopName[],
-      designs: list(
-        values.designs ?? designs.flatMap(({ name, formOf }) => (formOf === undefined ? [name] : [])).join(','),
-        designs.map((d) => d.name),
-      ),
+      loops: only.filter((name) => name !== LATENCY) as LoopName[],
+      latencyDesigns: only.includes(LATENCY) ? list(values.designs ?? [...USUAL, ...LATENCY_FORMS].join(','), named) : [],
+      designs: list(values.designs ?? USUAL.join(','), named),
       archs: list(
         values.archs ?? 'x86_64',
         architectures.map((a) => a.name),

@@ -15,7 +15,7 @@ export interface Result {
 }
 
 /** Lines of cells under a head, in columns; all but the first `left` columns are aligned to the right. */
-function columns(head: readonly string[], rows: readonly (readonly string[])[], left: number): string {
+export function columns(head: readonly string[], rows: readonly (readonly string[])[], left: number): string {
   const all = [head, ...rows]
   const widths = head.map((_, i) => Math.max(...all.map((row) => (row[i] ?? '').length)))
   const line = (row: readonly string[]): string =>

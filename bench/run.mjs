@@ -17,7 +17,7 @@ if (!existsSync(join(dist, 'machine', 'machine.js'))) {
 const options = ['--noEmit', 'false', '--outDir', out, '--rootDir', root, '--target', 'ES2022', '--module', 'nodenext']
 const strict = ['--rewriteRelativeImportExtensions', '--allowImportingTsExtensions', 'false', '--types', 'node', '--skipLibCheck']
 const tsc = join(root, 'node_modules', 'typescript', 'bin', 'tsc')
-const files = [join(here, 'main.ts'), join(here, 'loops.ts')]
+const files = [join(here, 'main.ts'), join(here, 'loops.ts'), join(here, 'latency-loops.ts')]
 const result = spawnSync(process.execPath, [tsc, '--ignoreConfig', ...options, ...strict, ...files], { encoding: 'utf8', cwd: root })
 try {
   if (result.status !== 0) throw new Error(`${result.stdout}${result.stderr}`)

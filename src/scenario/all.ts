@@ -87,7 +87,11 @@ import * as spinlockExclusion from './spinlock-exclusion.ts'
 import * as spinlockVsInterrupt from './spinlock-vs-interrupt.ts'
 import { splitVsLookup } from './split-vs-lookup.ts'
 import * as srcuCallbacks from './srcu-callbacks.ts'
+import * as srcuFaultVsChanges from './srcu-fault-vs-changes.ts'
+import { srcuFaultVsMunmap, srcuFirstFaultVsMunmap } from './srcu-fault-vs-munmap.ts'
 import * as srcuReaderVsUpdater from './srcu-reader-vs-updater.ts'
+import { srcuSleepingFaultVsMunmap } from './srcu-sleeping-fault-vs-munmap.ts'
+import * as srcuWaits from './srcu-waits.ts'
 import * as switchMmVsMunmap from './switch-mm-vs-munmap.ts'
 import * as tableReclaim from './table-reclaim-vs-fault.ts'
 import { twoDeferredFragments } from './two-deferred-fragments.ts'
@@ -142,6 +146,11 @@ export const SCENARIOS: readonly Scenario[] = Object.freeze([
   ...Object.values(rcuFaultVsMprotect),
   ...Object.values(rcuFaultVsReuse),
   ...Object.values(rcuFaultWithoutMemory),
+  srcuFaultVsMunmap,
+  srcuFirstFaultVsMunmap,
+  srcuSleepingFaultVsMunmap,
+  ...Object.values(srcuFaultVsChanges),
+  ...Object.values(srcuWaits),
   ...Object.values(paePteBesideRefault),
   paeIrqsOffUntilUnmap,
   kernelMapping,

@@ -532,7 +532,7 @@ describe.each(combinations)('%s on %s', (design, arch, parts, part) => {
   })
 
   // Who walks holding mmap_lock or a VMA's lock may have any policy but the broken draft; a fault on a copy of its VMA holds neither.
-  test.each(/^(speculative|rcu-fault)/.test(design) ? THROUGH_RCU : SOUND)('small, page tables freed by %s', async (freeing) => {
+  test.each(/^(speculative|rcu-fault|srcu)/.test(design) ? THROUGH_RCU : SOUND)('small, page tables freed by %s', async (freeing) => {
     for (const one of share(Object.values(CASES), parts, part)) {
       tryOut(await wholeMachine(tree, arch, design, CPUS, { geometry: 'small', freeing }), 100, one, SMALL_SEEDS)
     }

@@ -4,7 +4,7 @@
 import { fileURLToPath } from 'node:url'
 import { describe, expect, test } from 'vitest'
 import { freeings } from '../../src/kernel/pagetable/freeing.ts'
-import { combinations, rbtreeCombinations, share } from '../combinations.ts'
+import { rbtreeCombinations, sequentialCombinations, share } from '../combinations.ts'
 import { canonical, firstDifference } from '../linux/answer.ts'
 import { CASES } from '../linux/cases.ts'
 import { OracleSubject } from '../linux/oracle_subject.ts'
@@ -25,7 +25,7 @@ function compare(subject: KernelSubject, list: Parameters<KernelSubject['run']>[
   if (at >= 0) expect.fail(report(list.slice(0, at + 1), ['expected', subject.name], left, right))
 }
 
-describe.each(combinations)('%s on %s', (design, arch, parts, part) => {
+describe.each(sequentialCombinations)('%s on %s', (design, arch, parts, part) => {
   const cases = share(Object.values(CASES), parts, part)
   const recorded = share(recording.entries, parts, part)
 

@@ -17,6 +17,12 @@ export interface Design {
   /** Proposed, and unsafe somewhere: there to be shown so, and used only where it is asked for. */
   readonly draft?: boolean
 
+  /**
+   * Faults run inside SRCU sections of `Global.srcuDomain`, in which they never wait for mmap_lock, and look at their VMA for the last
+   * time under the lock of the PTE table. Whoever changes what a VMA says and no entry waits for a grace period of the domain.
+   */
+  readonly faultsUnderSrcu?: boolean
+
   /** What the design counts, in words: the meanings of the first words of each CPU's `statDesign`. */
   readonly counters?: readonly string[]
 
@@ -77,7 +83,7 @@ export interface Design {
   vmaDetach(vma: number): void
   /**
    * The VMA's memory goes back to its slab, at once (`kmemCacheFree(Cache.vma, vma)`) or after whatever grace period the design's
-   * lookups need (`callRcu(vma + Vma.rcuHead, RcuFunc.vma)`). mmap_lock is held, for reading or writing.
+   * lookups need (`callRcu(vma + Vma.rcuHead, RcuFunc.vma)`). mmap_lock is held, for reading or writing; may sleep.
    */
   vmaFree(vma: number): void
 }

@@ -4,6 +4,8 @@ import type { Design } from './design.ts'
 import { mmapLock } from './mmap-lock.ts'
 import { rcuFault, rcuFaultDropsLock } from './rcu-fault.ts'
 import { speculative, speculativeFile, speculativeIrq } from './speculative.ts'
+import { srcuPrototype } from './srcu-prototype.ts'
+import { srcu, srcuSync } from './srcu.ts'
 import { vmaLock } from './vma-lock.ts'
 
 /** Every one, in the order of its number in a machine's globals. */
@@ -14,5 +16,8 @@ export const designs: readonly Design[] = Object.freeze([
   speculative,
   speculativeIrq,
   speculativeFile,
+  srcuPrototype,
+  srcu,
+  srcuSync,
   vmaLock,
 ])

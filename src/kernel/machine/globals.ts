@@ -52,7 +52,7 @@ const fields = struct({
   nextFileId: 1,
   pageCacheBuckets: 1,
   pageCacheMask: 1,
-  srcuDomain: 8,
+  srcuDomain: 13, // struct Srcu: the one domain of the machine (DEFINE_SRCU(vma_srcu))
 })
 
 /** Where the globals begin: the words below are nobody's, so that neither NULL nor a field of NULL is ever an object's. */

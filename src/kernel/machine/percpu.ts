@@ -49,6 +49,7 @@ export const Cpu = struct({
   rcuWaitHead: 1, // callbacks waiting for rcuWaitSeq
   rcuWaitSeq: 1,
   rcuCallbacks: 1, // queued on this CPU and not yet run
+  srcuCallbacks: 1, // given to `call_srcu` by this CPU since it last saw some being run
   // slabs: head of the free list and its length, for each cache
   slabHead: MAX_SLAB_CACHES,
   slabCount: MAX_SLAB_CACHES,

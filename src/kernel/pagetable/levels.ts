@@ -20,6 +20,7 @@ import { Global } from '../machine/globals.ts'
 import { irqRestore, irqSave, load, readOnce, store, thisCpu } from '../machine/instructions.ts'
 import { Cpu } from '../machine/percpu.ts'
 import { Mm } from '../memory/mm.ts'
+import { rcuReadLock, rcuReadUnlock } from '../sync/rcu.ts'
 import { spinLock, spinUnlock } from '../sync/spinlock.ts'
 import { pmdpGetLockless, Upper, upperIsTable, upperNone, upperSet, upperTable } from './entries.ts'
 import { Level, tableAlloc, tableFree } from './table-alloc.ts'
@@ -145,23 +146,64 @@ export function pmdAlloc(mm: number, vpn: number): number {
 function descend(mm: number, slot: number, vpn: number, shift: number, entries: number, level: number): number {
   const entry = ENTRY_READ === EntryRead.whole ? readOnce(slot) : upperGetLockless(slot)
   if (upperIsTable(entry)) return slotIn(entry, vpn, shift, entries)
-  if (!upperNone(entry) || upperPopulate(mm, slot, level) !== 0) return 0
+  if (!upperNone(entry) || upperPopulate(mm, slot, level, 0, 0) !== 0) return 0
   return below(slot, vpn, shift, entries)
 }
 
-/** Puts a fresh table of `level` into the upper slot unless someone else did. Returns 0, or 1 without memory. */
-function upperPopulate(mm: number, slot: number, level: number): number {
+/**
+ * Puts a fresh table of `level` into the upper slot unless someone else did. With a `guard`, a word that must still hold `value` once
+ * page_table_lock is held: else the slot is not touched. Returns 0; 1 without memory; 2 if the guard holds something else.
+ */
+function upperPopulate(mm: number, slot: number, level: number, guard: number, value: number): number {
   const table = tableAlloc(mm, level)
   if (table === 0) return 1
   spinLock(mm + Mm.pageTableLock)
-  const theirs = !upperNone(readOnce(slot))
+  const refused = guard !== 0 && readOnce(guard) !== value
+  const theirs = refused || !upperNone(readOnce(slot))
   if (!theirs) upperSet(slot, table | Upper.present)
   spinUnlock(mm + Mm.pageTableLock)
   if (theirs) tableFree(mm, table, level)
-  return 0
+  return refused ? 2 : 0
 }
 
 /** pte_alloc: makes sure that the PMD slot has (or had) a PTE table. Returns 0, or 1 without memory. */
 export function pteAlloc(mm: number, pmd: number): number {
-  return upperNone(readOnce(pmd)) ? upperPopulate(mm, pmd, Level.pte) : 0
+  return upperNone(readOnce(pmd)) ? upperPopulate(mm, pmd, Level.pte, 0, 0) : 0
+}
+
+/**
+ * The first upper entry on the way to page `vpn` that names no table, whose level goes to the CPU's `out2`; or 0 if all tables are
+ * there. In an RCU section: what it walks through may be on its way out.
+ */
+function missingTable(mm: number, vpn: number): number {
+  const cpu = thisCpu()
+  const pgd = pgdOffset(mm, vpn)
+  store(cpu + Cpu.out2, Level.p4d)
+  const p4d = p4dOffset(pgd, vpn)
+  if (p4d === 0) return pgd
+  store(cpu + Cpu.out2, Level.pud)
+  const pud = pudOffset(p4d, vpn)
+  if (pud === 0) return p4d
+  store(cpu + Cpu.out2, Level.pmd)
+  const pmd = pmdOffset(pud, vpn)
+  if (pmd === 0) return pud
+  store(cpu + Cpu.out2, Level.pte)
+  return upperIsTable(upperGetLockless(pmd)) ? 0 : pmd
+}
+
+/**
+ * Makes the tables that are missing on the way to page `vpn`, for a fault that holds neither mmap_lock nor its VMA. Instead, each
+ * is put in only if word `guard` still holds `value` under page_table_lock. Whoever frees the tables around `vpn` changes the word
+ * and then takes and drops that lock before it looks for them: so what was put in before is seen, and later nothing is, nor is
+ * an entry touched that is gone. Returns 0; 1 without memory; 2 if the guard holds something else. May sleep.
+ */
+export function populateGuarded(mm: number, vpn: number, guard: number, value: number): number {
+  for (;;) {
+    rcuReadLock()
+    const slot = missingTable(mm, vpn)
+    rcuReadUnlock()
+    if (slot === 0) return 0
+    const failed = upperPopulate(mm, slot, load(thisCpu() + Cpu.out2), guard, value)
+    if (failed !== 0) return failed
+  }
 }

@@ -15,4 +15,5 @@ export const RcuFunc = Object.freeze({
   tableBitmapFixed: 11,
   tablePages: 12,
   tableHalf: 13,
+  vmaAndFile: 16,
 })

@@ -9,7 +9,21 @@ import { RcuHead } from './rcu.ts'
 import { spinLock, spinTrylock, spinUnlock } from './spinlock.ts'
 
 /** A domain. `counters` points to 4 words for each CPU: locks of bank 0 and 1, unlocks of bank 0 and 1. */
-export const Srcu = struct({ index: 1, gpLock: 1, phase: 1, done: 1, counters: 1, listLock: 1, head: 1, tail: 1, waitHead: 1, waitSeq: 1 })
+export const Srcu = struct({
+  index: 1,
+  gpLock: 1,
+  phase: 1,
+  done: 1,
+  counters: 1,
+  listLock: 1,
+  head: 1,
+  tail: 1,
+  waitHead: 1,
+  waitSeq: 1,
+  queued: 1, // callbacks that were ever queued, and those of them that have run: in this order
+  invoked: 1,
+  runLock: 1, // held by the one CPU that runs callbacks
+})
 
 /** Words of counters that one CPU needs in one domain. */
 export const SRCU_CPU_WORDS = 4
@@ -60,9 +74,23 @@ function driveSrcu(domain: number): void {
 
 /** synchronize_srcu: waits for the readers of `domain` that began before. May sleep; not inside a reader of `domain`. */
 export function synchronizeSrcu(domain: number): void {
-  mightSleep()
   // The period under way may have begun before our caller's store: wait for the one after it.
   const target = (readOnce(domain + Srcu.done) + 2) | 0
+  waitForPeriod(domain, target)
+}
+
+/** get_state_synchronize_srcu: what to give to `condSynchronizeSrcu`, which then waits for the readers that began before now. */
+export function getStateSynchronizeSrcu(domain: number): number {
+  return (readOnce(domain + Srcu.done) + 2) | 0
+}
+
+/** Waits for what is left of the grace period that `state` stands for: nothing if it is over. May sleep; in no reader of `domain`. */
+export function condSynchronizeSrcu(domain: number, state: number): void {
+  waitForPeriod(domain, state)
+}
+
+function waitForPeriod(domain: number, target: number): void {
+  mightSleep()
   while (((readOnce(domain + Srcu.done) - target) | 0) < 0) {
     driveSrcu(domain)
     setContext(Mode.kernel)
@@ -79,6 +107,7 @@ export function callSrcu(domain: number, head: number, func: number): void {
   const tail = load(domain + Srcu.tail)
   if (tail === 0) store(domain + Srcu.head, head)
   else store(tail + RcuHead.next, head)
+  writeOnce(domain + Srcu.queued, (load(domain + Srcu.queued) + 1) | 0)
   store(domain + Srcu.tail, head)
   spinUnlock(domain + Srcu.listLock)
 }

@@ -1,7 +1,10 @@
 // userfaultfd's missing mode: in a registered range a page that is not there is reported to the program instead of being
 // zero-filled, and the program installs it (UFFDIO_COPY). Private anonymous memory only.
+
+import { design } from '../design/design.ts'
 import { writableFlags } from '../fault/anonymous.ts'
 import { Errno } from '../machine/errno.ts'
+import { Global } from '../machine/globals.ts'
 import { load, thisCpu, writeOnce } from '../machine/instructions.ts'
 import { Cpu } from '../machine/percpu.ts'
 import { addMmCounter, Rss } from '../memory/mm.ts'
@@ -11,6 +14,7 @@ import { addNewAnonRmap, putPage } from '../memory/rmap.ts'
 import { pfnPte, pteNone, ptepGet, setPte } from '../pagetable/entries.ts'
 import { pmdAlloc, pteAlloc } from '../pagetable/levels.ts'
 import { pteOffsetMapLock, pteUnmapUnlock } from '../pagetable/pte-offset-map.ts'
+import { synchronizeSrcu } from '../sync/srcu.ts'
 import { anonVmaPrepare } from '../vma/anon-vma.ts'
 import { vmaLookup } from '../vma/find-vma.ts'
 import { mmapReadLock, mmapReadUnlock, mmapWriteLock, mmapWriteUnlock } from '../vma/mmap-lock.ts'
@@ -26,6 +30,8 @@ export function sysUserfaultRegister(mm: number, start: number, pages: number, o
   enterKernel()
   mmapWriteLock(mm)
   const result = allAnonymous(mm, start, start + pages) ? setUserfault(mm, start, start + pages, on) : -Errno.EINVAL
+  // No entry changes, so that nothing else makes us wait for a fault that has looked at its VMA already.
+  if (on !== 0 && design.faultsUnderSrcu === true) synchronizeSrcu(Global.srcuDomain)
   mmapWriteUnlock(mm)
   exitKernel()
   return result

@@ -3,6 +3,7 @@
 import { design } from '../design/design.ts'
 import { load, store } from '../machine/instructions.ts'
 import { struct } from '../machine/struct.ts'
+import { putFile } from '../memory/file.ts'
 import { Cache, kmemCacheAlloc, kmemCacheFree } from '../memory/slab.ts'
 import { RcuHead } from '../sync/rcu.ts'
 
@@ -85,6 +86,13 @@ export function vmAreaDup(orig: number, mm: number): number {
 /** RCU callback of designs whose look-ups may still read a VMA that is gone. */
 export function vmaFreeRcu(head: number): void {
   kmemCacheFree(Cache.vma, head - Vma.rcuHead)
+}
+
+/** SRCU callback of designs whose faults go on using a VMA and its file after munmap: lets go of both. Does not sleep. */
+export function vmaAndFileFree(head: number): void {
+  const vma = head - Vma.rcuHead
+  if (load(vma + Vma.file) !== 0) putFile(load(vma + Vma.file))
+  kmemCacheFree(Cache.vma, vma)
 }
 
 /** vma_pages: pages of the VMA. */

@@ -81,8 +81,10 @@ export function isValue(axis: keyof typeof AXES, value: string): boolean {
  */
 export const FIRST_ARCHS: readonly string[] = Object.freeze(['x86_64', 'powerpc64-hash-64k', 'x86-pae'])
 
-/** The designs about which a scenario that names none asks: forms of another are left out. */
-export const USUAL_DESIGNS: readonly string[] = Object.freeze(designs.filter(({ formOf }) => formOf === undefined).map(({ name }) => name))
+/** The designs about which a scenario that names none asks: forms of another, and drafts, are left out. */
+export const USUAL_DESIGNS: readonly string[] = Object.freeze(
+  designs.filter(({ formOf, draft }) => formOf === undefined && draft !== true).map(({ name }) => name),
+)
 
 /** Whether a scenario that names neither designs nor architectures asks about `design` on `arch`. */
 export function isUsual(design: string, arch: string): boolean {

@@ -87,7 +87,7 @@ describe('sites', () => {
     // Functions that return with the lock held: their callers are sites.
     const held = unpaired.map((site) => `${site.file} ${site.function} ${site.text}`)
     expect(held).toContain('design/vma-lock.ts pteMapLock pteOffsetMapLock(pmd, vpn)')
-    expect(held.length).toBeLessThan(8)
+    expect(held.length).toBeLessThan(12)
     expect(() => ablate(files, unpaired[0] as AblationSite)).toThrow(/no release of it/)
   })
 

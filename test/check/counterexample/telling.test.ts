@@ -37,7 +37,7 @@ const textOf = (from: Counterexample): string => counterexampleColumns(from, { w
 
 const FAILURES = [
   'deadlock: CPU 0 at spinLock sync/spinlock.ts:10: cmpxchg; CPU 1 at relax',
-  'livelock: CPU 1 at rcuBarrier softirq.ts:58: relax goes round for ever, and nobody else can go on',
+  'livelock: CPU 1 at rcuBarrier softirq.ts:101: relax goes round for ever, and nobody else can go on',
   'use after free: CPU 0 at mtLoad vma/maple-tree.ts:94 reads word 0 of maple node 0x2190, which was freed',
   'freed twice: VMA 0x4c40 by CPU 0 at kmemCacheFree memory/slab.ts:76',
   'lock order: cpu->flushLock is taken in an interrupt handler, and elsewhere held with interrupts on (at f a.ts:1)',
