@@ -5,6 +5,7 @@ import { LOOPS, type LoopName } from './loop-names.ts'
 import { type Latency, latencyTable, measureLatency } from './munmap-latency.ts'
 import { type Options, readOptions } from './options.ts'
 import { type Ours, openOurs, pageBytes } from './ours.ts'
+import { pageTables } from './page-tables.ts'
 import { type Result, scalingTable, table, targets } from './report.ts'
 import { ratePerThread } from './statistics.ts'
 
@@ -65,6 +66,7 @@ export async function main(args: readonly string[]): Promise<number> {
     console.error(options.message)
     return options.code
   }
+  if (options.pageTables !== undefined) return pageTables(options.pageTables, options.designs[0] ?? 'vma-lock', options.archs, options.json)
   const linux = options.linux ? openLinux() : 'not asked for (--no-linux)'
   const notes: string[] = []
   if (typeof linux === 'string') notes.push(`Linux was not measured: ${linux}`)

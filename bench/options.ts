@@ -2,6 +2,7 @@
 import { parseArgs } from 'node:util'
 import { architectures } from '../src/kernel/arch/architectures.ts'
 import { designs } from '../src/kernel/design/designs.ts'
+import { soundArchitectures } from '../src/machine/shape.ts'
 import { LOOPS, type LoopName } from './loop-names.ts'
 
 /** What is measured beside the loops, and under which forms of designs too where none are named. */
@@ -21,6 +22,7 @@ export const HELP = `npm run bench -- [options]
   --milliseconds N     time of one turn (300)
   --megabytes N        size of the large mappings (128)
   --no-linux           our side alone
+  --page-tables FILE   no loops: the memory of page tables for one recording, on --archs (all but drafts)
   --quick              3 short rounds with 32 MB, to see that it works
   --json               results as JSON, with every round`
 
@@ -35,6 +37,8 @@ export interface Options {
   readonly milliseconds: number
   readonly megabytes: number
   readonly linux: boolean
+  /** A recording of which only the page tables are measured, with the first of `designs`. */
+  readonly pageTables: string | undefined
   readonly json: boolean
 }
 
@@ -51,6 +55,7 @@ export function readOptions(args: readonly string[]): Options | { readonly messa
     milliseconds: text,
     megabytes: text,
     'no-linux': flag,
+    'page-tables': text,
     quick: flag,
     json: flag,
     help: { ...flag, short: 'h' },
@@ -78,7 +83,7 @@ export function readOptions(args: readonly string[]): Options | { readonly messa
       latencyDesigns: only.includes(LATENCY) ? list(values.designs ?? [...USUAL, ...LATENCY_FORMS].join(','), named) : [],
       designs: list(values.designs ?? USUAL.join(','), named),
       archs: list(
-        values.archs ?? 'x86_64',
+        values.archs ?? (values['page-tables'] === undefined ? 'x86_64' : soundArchitectures.map(({ name }) => name).join(',')),
         architectures.map((a) => a.name),
       ),
       threads: (values.threads ?? '1,2').split(',').map((n) => number(n, 1)),
@@ -86,6 +91,7 @@ export function readOptions(args: readonly string[]): Options | { readonly messa
       milliseconds: number(values.milliseconds, values.quick ? 60 : 300),
       megabytes: number(values.megabytes, values.quick ? 32 : 128),
       linux: !values['no-linux'],
+      pageTables: values['page-tables'],
       json: values.json,
     }
   } catch (error) {

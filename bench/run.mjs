@@ -14,7 +14,7 @@ if (!existsSync(join(dist, 'machine', 'machine.js'))) {
   console.error(`${dist} holds no build: run 'npm run build' first`)
   process.exit(2)
 }
-const options = ['--noEmit', 'false', '--outDir', out, '--rootDir', root, '--target', 'ES2022', '--module', 'nodenext']
+const options = ['--noEmit', 'false', '--outDir', out, '--rootDir', root, '--target', 'ES2022', '--lib', 'ES2024', '--module', 'nodenext']
 const strict = ['--rewriteRelativeImportExtensions', '--allowImportingTsExtensions', 'false', '--types', 'node', '--skipLibCheck']
 const tsc = join(root, 'node_modules', 'typescript', 'bin', 'tsc')
 const files = [join(here, 'main.ts'), join(here, 'loops.ts'), join(here, 'latency-loops.ts')]

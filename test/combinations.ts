@@ -1,10 +1,10 @@
 // Which part of the conformance suite runs for which design on which architecture. The first architectures see all of it with every
-// design, the others every fourth case or list, each pair another fourth; CONFORMANCE=all runs all of it everywhere.
+// design, the others every eighth case or list, each pair another eighth; CONFORMANCE=all runs all of it everywhere.
 import { designs } from '../src/kernel/design/designs.ts'
 import { soundArchitectures } from '../src/machine/shape.ts'
 import { FIRST_ARCHS } from '../src/scenario/runner/axes.ts'
 
-const PARTS = 4
+const PARTS = 8
 
 /** Design, architecture, and of how many parts it runs which one: item `i` of a list is its own if `i % parts === part`. */
 export type ConformancePair = readonly [design: string, arch: string, parts: number, part: number]

@@ -1,10 +1,10 @@
 // Warm pools: frames and objects on a CPU's own lists, so that during a check no two CPUs meet by accident in an allocator. It
 // runs natively, before stepped CPUs take the machine over.
-import { UPPER_TABLES_ARE_PAGES } from '../kernel/arch/arch.ts'
 import { Global } from '../kernel/machine/globals.ts'
 import { load } from '../kernel/machine/instructions.ts'
 import { allocPage, freePage } from '../kernel/memory/page-alloc.ts'
 import { Cache, kmemCacheAlloc, kmemCacheFree } from '../kernel/memory/slab.ts'
+import { Level, tableIsPage } from '../kernel/pagetable/table-alloc.ts'
 
 /** How much a CPU gets. */
 export interface Warmth {
@@ -14,7 +14,12 @@ export interface Warmth {
   readonly objects?: number
 }
 
-const TABLES: readonly number[] = [Cache.tablePmd, Cache.tablePud, Cache.tablePgd]
+/** Levels of the caches that tables come from. */
+const TABLES: ReadonlyMap<number, number> = new Map([
+  [Cache.tablePmd, Level.pmd],
+  [Cache.tablePud, Level.pud],
+  [Cache.tablePgd, Level.pgd],
+])
 
 /**
  * Fills the lists of the CPU that this thread is, by allocating and freeing. Throws `RangeError` where more is asked for than
@@ -24,7 +29,8 @@ export function fillLists(warmth: Warmth): void {
   const pages = within('pages', warmth.pages ?? 12, 64)
   const objects = within('objects', warmth.objects ?? 6, 32)
   for (const cache of Object.values(Cache)) {
-    if (TABLES.includes(cache) && UPPER_TABLES_ARE_PAGES) continue
+    const level = TABLES.get(cache)
+    if (level !== undefined && tableIsPage(level)) continue
     if (cache === Cache.fragmentMaps && load(Global.fragmentMaps) === 0) continue
     const count = cache === Cache.mm ? 1 : cache === Cache.gatherBatch ? 2 : objects
     fill(

@@ -104,9 +104,17 @@ export function userWindows(arch: Geometry): number {
   return Math.max(1, 2 ** (arch.userAddressBits - arch.pageShift - 27))
 }
 
-/** The windows in which Linux puts programs: the lowest, two thirds of the way up (position-independent programs), the highest. */
+/** Windows that lie below what mmap hands out to who names no address. */
+function mapWindows(arch: Geometry): number {
+  return userWindows({ ...arch, userAddressBits: arch.mapWindowBits ?? arch.userAddressBits })
+}
+
+/**
+ * The windows in which Linux puts programs: the lowest, two thirds of the way up (position-independent programs), the highest that mmap
+ * uses by itself. Where addresses go on above (`mapWindowBits`), a machine has those only if it is given them.
+ */
 export function defaultWindows(arch: Geometry): readonly number[] {
-  const all = userWindows(arch)
+  const all = mapWindows(arch)
   if (all <= 15) return Array.from({ length: all }, (_, i) => i)
   const middle = Math.floor((all * 2) / 3)
   const wanted = [0, 1, middle, middle + 1, middle + 2, ...Array.from({ length: 8 }, (_, i) => all - 8 + i)]
@@ -135,6 +143,8 @@ export function machineShape(options: MachineOptions = {}): MachineShape {
     wholeNumber('a window', windows[i]!, i === 0 ? 0 : windows[i - 1]! + 1, userWindows(sizes) - 1)
   }
   const taskSize = Math.min(windows.length * 2 ** 27, 2 ** (sizes.userAddressBits - sizes.pageShift)) - 1
+  const below = windows.filter((window) => window < mapWindows(sizes)).length
+  const mapEnd = below === 0 ? taskSize : Math.min(taskSize, below * 2 ** 27 - 1)
   const memory = wholeNumber('memory', options.memory ?? (small ? SMALL_FRAMES * pageBytes : 64 * 2 ** 20), 64 * pageBytes, 6 * 2 ** 30)
   return {
     cpus: wholeNumber('cpus', options.cpus ?? 4, 1, 1024),
@@ -149,7 +159,7 @@ export function machineShape(options: MachineOptions = {}): MachineShape {
     frames: Math.floor(memory / pageBytes),
     windows,
     // Linux leaves 128 MiB for the stack above what mmap places, and the first 64 KiB to nobody.
-    mmapBase: taskSize - (small ? SMALL_STACK : (128 * 2 ** 20) / pageBytes),
+    mmapBase: mapEnd - (small ? SMALL_STACK : (128 * 2 ** 20) / pageBytes),
     taskSize,
     mmapMinPage: small ? 1 : Math.max(1, 65536 / pageBytes),
     maxMapCount: wholeNumber('maxMapCount', options.maxMapCount ?? 65530, 1, 2 ** 30),

@@ -22,6 +22,7 @@ import { faultVsMunmap } from './fault-vs-munmap.ts'
 import { faultVsMunmapOfNeighbour } from './fault-vs-munmap-of-neighbour.ts'
 import * as faultVsReuseByOtherMm from './fault-vs-reuse-by-other-mm.ts'
 import * as faultVsSplitOff from './fault-vs-split-off.ts'
+import * as fifthLevel from './fifth-level.ts'
 import * as fileFaultVsExit from './file-fault-vs-exit.ts'
 import * as fileFaultVsFileFault from './file-fault-vs-file-fault.ts'
 import * as fileFaultVsMunmap from './file-fault-vs-munmap.ts'
@@ -74,6 +75,7 @@ import * as seqcountReaderVsWriter from './seqcount-reader-vs-writer.ts'
 import * as sharedMemoryOfAFamily from './shared-memory-of-a-family.ts'
 import * as sharedWriteFault from './shared-write-fault.ts'
 import * as sleeperVsGracePeriod from './sleeper-vs-grace-period.ts'
+import * as smapsOfAnotherMm from './smaps-of-another-mm.ts'
 import { smapsUnderMmapLockShowsNoHole, smapsUnderRcuShowsHoles } from './smaps-shows-no-hole.ts'
 import { smapsIrqOff, smapsUnderMmapLock, smapsUnderRcu } from './smaps-vs-munmap.ts'
 import { speculativeFaultOnFile } from './speculative-fault-on-file.ts'
@@ -93,8 +95,10 @@ import * as srcuReaderVsUpdater from './srcu-reader-vs-updater.ts'
 import { srcuSleepingFaultVsMunmap } from './srcu-sleeping-fault-vs-munmap.ts'
 import * as srcuWaits from './srcu-waits.ts'
 import * as switchMmVsMunmap from './switch-mm-vs-munmap.ts'
+import { tableLockWithInterruptsOff } from './table-lock-with-interrupts-off.ts'
 import * as tableReclaim from './table-reclaim-vs-fault.ts'
-import { twoDeferredFragments } from './two-deferred-fragments.ts'
+import * as tablesThatShareALock from './tables-that-share-a-lock.ts'
+import { twoDeferredFragments, twoDeferredFragmentsOf256 } from './two-deferred-fragments.ts'
 import * as unmapOfSharedPage from './unmap-of-shared-page.ts'
 import { userAccessVsMunmap } from './user-access-vs-munmap.ts'
 import * as userfault from './userfault.ts'
@@ -119,9 +123,14 @@ export const SCENARIOS: readonly Scenario[] = Object.freeze([
   smapsUnderMmapLock,
   smapsIrqOff,
   smapsUnderRcu,
+  ...Object.values(smapsOfAnotherMm),
+  tableLockWithInterruptsOff,
+  ...Object.values(fifthLevel),
+  ...Object.values(tablesThatShareALock),
   smapsUnderMmapLockShowsNoHole,
   smapsUnderRcuShowsHoles,
   twoDeferredFragments,
+  twoDeferredFragmentsOf256,
   ...Object.values(anonVmaOfAFamily),
   ...Object.values(copyOnWriteTwice),
   ...Object.values(copyOnWriteVsLettingGo),

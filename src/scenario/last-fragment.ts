@@ -1,12 +1,15 @@
-// On powerpc sixteen page tables share a page. A table that is deferred is only given back, with a mark on its page: when the last
+// On powerpc sixteen page tables share a page, or 256. A table that is deferred is only given back, with a mark on its page: when the last
 // one is, the whole page must go through RCU, because of walkers in any of its tables.
 
 import { Cache } from '../kernel/memory/slab.ts'
 import { SmapsWalk } from '../kernel/proc/smaps.ts'
-import { scenario } from './scenario.ts'
+import { type Scenario, scenario } from './scenario.ts'
+
+/** Tables that the set-up has at a time: of 256, and more, a small machine cannot map all at once. */
+const AT_A_TIME = 15
 
 /** CPU 0 walks under RCU the only table that is left of its page; CPU 1 unmaps it. */
-export const lastFragmentVsWalker = scenario({
+const DEFINITION: Scenario = {
   name: 'last-fragment-vs-walker',
   question: 'Is the page of the last deferred fragment freed under a walker that holds RCU alone?',
   asked: 'thread 004, pte_free_defer() for powerpc: PageActive and pt_frag_refcount',
@@ -16,15 +19,18 @@ export const lastFragmentVsWalker = scenario({
   setUp: (stage) => {
     const mm = stage.newMm()
     // All fragments of a page are handed out, and all but one given back.
-    for (let n = 1; n <= stage.tablesPerPage; n++) {
-      stage.now(1, mm.mmap(stage.table(n), 1))
-      stage.now(1, mm.write(stage.table(n), n))
+    for (let left = stage.tablesPerPage - 1; left > 0; left -= AT_A_TIME) {
+      const tables = Math.min(left, AT_A_TIME)
+      stage.now(1, mm.mmap(stage.table(1), tables * stage.tablePages))
+      stage.now(1, mm.populate(stage.table(1), tables * stage.tablePages, false))
+      stage.now(1, mm.munmap(stage.table(1), tables * stage.tablePages))
+      stage.now(1, stage.waitForCallbacks)
     }
-    for (let n = 1; n < stage.tablesPerPage; n++) stage.now(1, mm.munmap(stage.table(n), 1))
-    stage.now(1, stage.waitForCallbacks)
+    const page = stage.table(AT_A_TIME + 1)
+    stage.now(1, mm.mmap(page, 1))
+    stage.now(1, mm.write(page, 1))
     // Tables that go one by one.
     if (stage.combination.freeing === 'rcu-batch') stage.shortage(1, 0, Cache.gatherBatch, 0)
-    const page = stage.table(stage.tablesPerPage)
     return { calls: [[mm.smaps(page, 1, SmapsWalk.rcu)], [mm.munmap(page, 1), stage.waitForCallbacks]] }
   },
   expect: 'safe',
@@ -65,4 +71,17 @@ export const lastFragmentVsWalker = scenario({
       on: { freeing: 'pte-free-defer-increments' },
     },
   ],
+}
+
+/** Sixteen tables in a page. */
+export const lastFragmentVsWalker = scenario(DEFINITION)
+
+/** 256 tables in a page. */
+export const lastFragmentOf256VsWalker = scenario({
+  ...DEFINITION,
+  name: 'last-fragment-of-256-vs-walker',
+  archs: ['powerpc64-radix-64k'],
+  designs: ['vma-lock'],
+  freeing: ['pte-free-defer', 'pte-free-defer-increments'],
+  variants: [],
 })

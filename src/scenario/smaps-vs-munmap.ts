@@ -1,8 +1,7 @@
 // May page tables be walked without mmap_lock (smaps), while munmap frees them? With interrupts off it depends on who waits
 // for whom; under RCU on whether tables are freed through RCU.
-import { Invalidate } from '../kernel/arch/arch.ts'
 import { SmapsWalk } from '../kernel/proc/smaps.ts'
-import { archByName } from '../machine/shape.ts'
+import { flushesByIpi } from './runner/axes.ts'
 import { type Scenario, scenario } from './scenario.ts'
 
 const FREEING = ['immediate', 'ipi', 'ipi-all', 'rcu-batch', 'pte-free-defer']
@@ -31,9 +30,7 @@ export const smapsUnderMmapLock = smapsVsMunmap('smaps-under-mmap-lock-vs-munmap
 
 /** With interrupts off for each table: the walker holds up whoever waits for an IPI, and RCU. */
 export const smapsIrqOff = smapsVsMunmap('smaps-irq-off-vs-munmap', SmapsWalk.irqOff, 'interrupts off', ({ freeing, arch }) =>
-  freeing === 'immediate' || (freeing === 'ipi' && archByName(arch).invalidate === Invalidate.broadcast)
-    ? { unsafe: /freed|reused/ }
-    : 'safe',
+  freeing === 'immediate' || (freeing === 'ipi' && !flushesByIpi(arch)) ? { unsafe: /freed|reused/ } : 'safe',
 )
 
 /** Under RCU alone: only what is freed through RCU is safe. */

@@ -1,6 +1,6 @@
 // A fault that holds no lock of the mm walks page tables that munmap frees. What keeps them: RCU or interrupts that are off, if
 // tables are freed accordingly; and the sequence count, looked at twice, which says whether they are still the mm's.
-import type { Combination } from './runner/axes.ts'
+import { type Combination, flushesByIpi } from './runner/axes.ts'
 import { type Expectation, type Scenario, scenario, type Variant } from './scenario.ts'
 
 const FILE = 'design/speculative.ts'
@@ -10,8 +10,8 @@ const WALKERS = ['speculative', 'speculative-irq']
 function keepsTables({ design, arch, freeing }: Combination): boolean {
   if (freeing === 'rcu-batch') return true
   if (design === 'speculative' || freeing === 'immediate') return false
-  // The flush of powerpc is a broadcast, which waits for nobody with interrupts off.
-  return freeing === 'ipi-all' || arch === 'x86_64'
+  // A flush by broadcast waits for nobody with interrupts off.
+  return freeing === 'ipi-all' || flushesByIpi(arch)
 }
 
 const NO_CHECK_UNDER_LOCK: Variant = {

@@ -1,9 +1,9 @@
 // May two page tables share one rcu_head? On powerpc with 64K pages sixteen PTE tables lie in one page, whose struct page has
-// one rcu_head (thread 004).
-import { scenario } from './scenario.ts'
+// one rcu_head (thread 004); with the radix MMU 256 do.
+import { type Scenario, scenario } from './scenario.ts'
 
 /** Two CPUs unmap a table each; both tables are fragments of one page, and both are deferred in one grace period. */
-export const twoDeferredFragments = scenario({
+const DEFINITION: Scenario = {
   name: 'two-deferred-fragments',
   question: 'May two page tables that share a page be deferred together through its one rcu_head?',
   asked: 'thread 004, pte_free_defer() for powerpc, 1 June 2023',
@@ -21,4 +21,16 @@ export const twoDeferredFragments = scenario({
     return { calls: pages.map((page, cpu) => [mm.munmap(page, 1), ...(cpu === 1 ? [stage.waitForCallbacks] : [])]) }
   },
   expect: ({ freeing }) => (freeing === 'pte-free-defer-one-head' ? { unsafe: /rcu_head|data race/ } : 'safe'),
+}
+
+/** Sixteen tables in a page. */
+export const twoDeferredFragments = scenario(DEFINITION)
+
+/** 256 tables in a page. */
+export const twoDeferredFragmentsOf256 = scenario({
+  ...DEFINITION,
+  name: 'two-deferred-fragments-of-256',
+  archs: ['powerpc64-radix-64k'],
+  designs: ['vma-lock'],
+  freeing: ['pte-free-defer', 'pte-free-defer-one-head', 'pte-free-defer-increments'],
 })

@@ -6,7 +6,7 @@ import { Cpu, MAX_SLAB_CACHES } from '../../src/kernel/machine/percpu.ts'
 import { getMmCounter, Mm, Rss } from '../../src/kernel/memory/mm.ts'
 import { Cache, slabObjectsInUse } from '../../src/kernel/memory/slab.ts'
 import { bootMachine } from '../../src/machine/machine.ts'
-import type { MachineOptions } from '../../src/machine/shape.ts'
+import { archByName, type MachineOptions } from '../../src/machine/shape.ts'
 
 export type Kernel = Stepped<typeof import('../../src/kernel/kernel.ts')>
 
@@ -29,7 +29,7 @@ export async function wholeMachine(
   cpus: number,
   more: Pick<MachineOptions, 'geometry' | 'freeing' | 'index'> = {},
 ): Promise<WholeMachine> {
-  const memory = more.geometry === 'small' ? {} : { memory: FRAMES * (arch.includes('64k') ? 65536 : 4096) }
+  const memory = more.geometry === 'small' ? {} : { memory: FRAMES * 2 ** archByName(arch).pageShift }
   const { buffer } = bootMachine({ arch, design, cpus, poison: true, ...memory, ...more })
   const machine = await attachKernel(tree, buffer)
   return { machine, kernel: await tree.module('kernel.ts'), cpus, frames: accounted(cpus) }

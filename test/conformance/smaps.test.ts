@@ -3,7 +3,7 @@
 import { describe, expect, test } from 'vitest'
 import { openTree, randomScheduler, run, runAlone, type Scheduler, type Steps } from '../../src/check/index.ts'
 import { Op } from '../../src/compile/stepped/ops.ts'
-import { Fragments } from '../../src/kernel/arch/arch.ts'
+import { Fragments, Invalidate } from '../../src/kernel/arch/arch.ts'
 import * as native from '../../src/kernel/kernel.ts'
 import { load, thisCpu } from '../../src/kernel/machine/instructions.ts'
 import { Cpu, SMAPS_RANGES } from '../../src/kernel/machine/percpu.ts'
@@ -121,7 +121,7 @@ const UNSAFE: Readonly<Record<keyof typeof SmapsWalk, (arch: string) => readonly
   mmapLock: (arch) => (archByName(arch).fragments === Fragments.halves ? ['pte-free-defer-one-head'] : []),
   rcu: () => ['immediate', 'ipi', 'ipi-all'],
   // Where invalidations are broadcast nobody's flush waits for a CPU that has interrupts off.
-  irqOff: (arch) => (arch.startsWith('x86') ? ['immediate'] : ['immediate', 'ipi']),
+  irqOff: (arch) => (archByName(arch).invalidate === Invalidate.ipi ? ['immediate'] : ['immediate', 'ipi']),
 }
 
 /** Whether a walk beside a munmap read a table that had been freed, in any of the schedules. */

@@ -14,6 +14,8 @@ export function countersOf(scene: Scene, mm: number): string {
   const { words, pages, cpus } = scene
   const arch = archOf(words)
   const sizes = sizesOf(words)
+  const top = sizes.levelBits.length - 1
+  const isPage = (level: number): boolean => (level === top ? arch.pgdIsPage : undefined) ?? arch.upperTablesArePages
   const mappings = mappingsOf(words, mm).map(({ start, end }) => ({ first: realPage(words, start), behind: realPage(words, end - 1) + 1 }))
   const counted = new Array<number>(Object.keys(Rss).length).fill(0)
   let tables = 0
@@ -24,7 +26,7 @@ export function countersOf(scene: Scene, mm: number): string {
     (level) => {
       if (level === 0) tables += sizes.pteTableWords
       else
-        tables += arch.upperTablesArePages
+        tables += isPage(level)
           ? 1 << (sizes.pageShift - 2 + (sizes.upperTableOrder ?? 0))
           : (1 << (sizes.levelBits[level] as number)) * ENTRY_WORDS
     },

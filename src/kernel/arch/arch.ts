@@ -31,6 +31,8 @@ export interface Geometry {
   readonly upperTableOrder?: number
   /** Bits of a user virtual address. */
   readonly userAddressBits: number
+  /** Bits of the addresses below which mmap places what names none (DEFAULT_MAP_WINDOW); left out where that is all of user space. */
+  readonly mapWindowBits?: number
   /** Entries of each CPU's software TLB: a power of two, at most `TLB_ENTRIES`. */
   readonly tlbEntries: number
   /** Frames that move between the zone and a CPU's list at a time. */
@@ -50,6 +52,8 @@ export interface Arch extends Geometry {
   readonly fragments?: number
   /** Whether tables above the PTE level are whole pages (else they come from slabs of their own size). */
   readonly upperTablesArePages: boolean
+  /** The same for the PGD, where it is otherwise there: it may have fewer entries than the others, or more. */
+  readonly pgdIsPage?: boolean
   /** What the low word of a PTE holds that maps nothing: 0 if left out. An entry that maps something never has this value. */
   readonly emptyPte?: number
   /** How other CPUs' TLBs are invalidated: a value of `Invalidate`. */
@@ -94,6 +98,7 @@ export let PTE_FRAGMENTS = 1
 /** A value of `Fragments`. */
 export let FRAGMENTS = 0
 export let UPPER_TABLES_ARE_PAGES = true
+export let PGD_IS_PAGE = true
 export let UPPER_TABLE_ORDER = 0
 export let EMPTY_PTE = 0
 export let INVALIDATE = 0
@@ -129,6 +134,7 @@ export function bindArch(arch: Arch, id: number): void {
   PTE_FRAGMENTS = arch.pteFragments
   FRAGMENTS = arch.fragments ?? Fragments.bump
   UPPER_TABLES_ARE_PAGES = arch.upperTablesArePages
+  PGD_IS_PAGE = arch.pgdIsPage ?? arch.upperTablesArePages
   UPPER_TABLE_ORDER = sizes.upperTableOrder ?? 0
   EMPTY_PTE = arch.emptyPte ?? 0
   INVALIDATE = arch.invalidate

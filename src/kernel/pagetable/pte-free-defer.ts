@@ -3,7 +3,7 @@
 // page as a whole goes through RCU when its last fragment is freed, which is enough because no fragment is handed out
 // twice (the merged form of the 2023 series; the drafts before it are in the thread "powerpc: add pte_free_defer()"). Halves, which
 // are handed out again, are in `s390-fragments.ts`.
-import { FRAGMENTS, Fragments, UPPER_TABLE_ORDER, UPPER_TABLES_ARE_PAGES } from '../arch/arch.ts'
+import { FRAGMENTS, Fragments, UPPER_TABLE_ORDER } from '../arch/arch.ts'
 import { atomicOr } from '../machine/instructions.ts'
 import { Page, PageFlag, virtToPage } from '../memory/page.ts'
 import { freePage, freePages } from '../memory/page-alloc.ts'
@@ -11,7 +11,7 @@ import { SLAB_RCU_HEAD } from '../memory/slab.ts'
 import { callRcu } from '../sync/rcu.ts'
 import { RcuFunc } from '../sync/rcu-func.ts'
 import { halfFreeDefer } from './s390-fragments.ts'
-import { Level, pteFragmentFree, tableFreeMemory, tableIsFragment } from './table-alloc.ts'
+import { Level, pteFragmentFree, tableFreeMemory, tableIsFragment, tableIsPage } from './table-alloc.ts'
 
 /** Frees `table` of `level` after a grace period. It is unhooked, flushed and no longer counted by its mm. */
 export function pteFreeDefer(table: number, level: number): void {
@@ -20,8 +20,8 @@ export function pteFreeDefer(table: number, level: number): void {
   else if (tableIsFragment(level)) {
     atomicOr(page + Page.flags, PageFlag.active)
     pteFragmentFree(table)
-  } else if (level === Level.pte || (UPPER_TABLES_ARE_PAGES && UPPER_TABLE_ORDER === 0)) callRcu(page + Page.rcuHead, RcuFunc.tablePage)
-  else if (UPPER_TABLES_ARE_PAGES) callRcu(page + Page.rcuHead, RcuFunc.tablePages)
+  } else if (tableIsPage(level) && (level === Level.pte || UPPER_TABLE_ORDER === 0)) callRcu(page + Page.rcuHead, RcuFunc.tablePage)
+  else if (tableIsPage(level)) callRcu(page + Page.rcuHead, RcuFunc.tablePages)
   else callRcu(table + SLAB_RCU_HEAD, RcuFunc.tablePmd + level - Level.pmd)
 }
 

@@ -5,6 +5,7 @@ import {
   FRAGMENTS,
   Fragments,
   PAGE_WORDS,
+  PGD_IS_PAGE,
   PTE_FRAGMENTS,
   PTE_TABLE_WORDS,
   PTRS_PER_P4D,
@@ -32,10 +33,16 @@ import { halfAlloc, halfFree } from './s390-fragments.ts'
 /** Levels of tables. */
 export const Level = Object.freeze({ pte: 1, pmd: 2, pud: 3, p4d: 4, pgd: 5 })
 
+/** Whether a table of `level` is a page of its own; else it is a fragment of one (PTE), or from a slab. */
+export function tableIsPage(level: number): boolean {
+  if (level === Level.pte) return PTE_FRAGMENTS === 1
+  return level === Level.pgd ? PGD_IS_PAGE : UPPER_TABLES_ARE_PAGES
+}
+
 /** Words of a table of `level`. */
 export function tableWords(level: number): number {
   if (level === Level.pte) return PTE_TABLE_WORDS
-  if (UPPER_TABLES_ARE_PAGES) return PAGE_WORDS << UPPER_TABLE_ORDER
+  if (tableIsPage(level)) return PAGE_WORDS << UPPER_TABLE_ORDER
   const entries =
     level === Level.pmd ? PTRS_PER_PMD : level === Level.pud ? PTRS_PER_PUD : level === Level.p4d ? PTRS_PER_P4D : PTRS_PER_PGD
   return entries * ENTRY_WORDS
@@ -55,7 +62,7 @@ export function tableAlloc(mm: number, level: number): number {
   const words = tableWords(level)
   let table = 0
   if (level === Level.pte && PTE_FRAGMENTS > 1) table = FRAGMENTS === Fragments.halves ? halfAlloc(mm) : pteFragmentAlloc(mm)
-  else if (level === Level.pte || UPPER_TABLES_ARE_PAGES) {
+  else if (tableIsPage(level)) {
     const page = level === Level.pte || UPPER_TABLE_ORDER === 0 ? allocPage(PageFlag.table) : allocPages(UPPER_TABLE_ORDER, PageFlag.table)
     if (page === 0) return 0
     table = pageToVirt(page)
@@ -88,8 +95,8 @@ export function tableFree(mm: number, table: number, level: number): void {
 export function tableFreeMemory(table: number, level: number): void {
   if (tableIsFragment(level)) pteFragmentFree(table)
   else if (level === Level.pte && FRAGMENTS === Fragments.halves) halfFree(table)
-  else if (level === Level.pte || (UPPER_TABLES_ARE_PAGES && UPPER_TABLE_ORDER === 0)) freePage(virtToPage(table))
-  else if (UPPER_TABLES_ARE_PAGES) freePages(virtToPage(table), UPPER_TABLE_ORDER)
+  else if (tableIsPage(level) && (level === Level.pte || UPPER_TABLE_ORDER === 0)) freePage(virtToPage(table))
+  else if (tableIsPage(level)) freePages(virtToPage(table), UPPER_TABLE_ORDER)
   else kmemCacheFree(tableCache(level), table)
 }
 

@@ -1,4 +1,5 @@
 // What can be selected: the axes, and the names of every value of them.
+import { Invalidate } from '../../kernel/arch/arch.ts'
 import { architectures } from '../../kernel/arch/architectures.ts'
 import { designs } from '../../kernel/design/designs.ts'
 import { rcuFlavours, tableAllocations, vmaIndexes } from '../../kernel/machine/axes.ts'
@@ -89,6 +90,11 @@ export const USUAL_DESIGNS: readonly string[] = Object.freeze(
 /** Whether a scenario that names neither designs nor architectures asks about `design` on `arch`. */
 export function isUsual(design: string, arch: string): boolean {
   return designs.find(({ name }) => name === design)?.usualArchs?.includes(arch) ?? true
+}
+
+/** Whether the architecture called `name` flushes other CPUs' TLBs by IPI, which a CPU with interrupts off holds up; else by broadcast. */
+export function flushesByIpi(name: string): boolean {
+  return architectures.find((arch) => arch.name === name)?.invalidate === Invalidate.ipi
 }
 
 /** Names of each axis as a message calls it. */

@@ -49,12 +49,15 @@ const FAULTS = [
   'dontneed-vs-fault',
 ]
 
-/** Walks without mmap_lock, or with it, beside a munmap that frees tables; and tables that are freed together. */
-const WALKS: readonly (readonly [column: string, scenario: string])[] = [
+/**
+ * Walks without mmap_lock, or with it, beside a munmap that frees tables; and tables that are freed together. Of several scenarios the
+ * one that asks about the architecture.
+ */
+const WALKS: readonly (readonly [column: string, ...scenarios: string[]])[] = [
   ['smaps, mmap_lock', 'smaps-under-mmap-lock-vs-munmap'],
   ['smaps, interrupts off', 'smaps-irq-off-vs-munmap'],
   ['smaps, RCU', 'smaps-under-rcu-vs-munmap'],
-  ['two tables at once', 'two-deferred-fragments'],
+  ['two tables at once', 'two-deferred-fragments', 'two-deferred-fragments-of-256'],
 ]
 
 /** The tables of `scenarios`, as far as combinations are wanted. */
@@ -76,7 +79,7 @@ export function matrixTables(scenarios: readonly Scenario[], wanted: MatrixWante
     ...archs.map((arch) =>
       freeingOn(
         arch,
-        WALKS.map(([column, name]) => [column, named(name)] as const),
+        WALKS.map(([column, ...names]) => [column, names.map(named)] as const),
         policies,
       ),
     ),
@@ -133,7 +136,7 @@ function designsAndFreeing(scenario: Scenario, chosen: readonly string[], polici
   }
 }
 
-function freeingOn(arch: string, walks: readonly (readonly [string, Scenario])[], policies: readonly string[]): MatrixTable {
+function freeingOn(arch: string, walks: readonly (readonly [string, readonly Scenario[]])[], policies: readonly string[]): MatrixTable {
   return {
     title: `Freeing page tables on ${arch}`,
     says: 'Who may walk page tables while a munmap frees them, by what the walker holds; and two tables that are freed at once.',
@@ -141,7 +144,10 @@ function freeingOn(arch: string, walks: readonly (readonly [string, Scenario])[]
     columns: walks.map(([column]) => column),
     rows: policies.map((freeing) => ({
       name: freeing,
-      cells: walks.map(([, scenario]) => cellFor(scenario, { design: 'vma-lock', arch, freeing })),
+      cells: walks.map(([, asked]) => {
+        const cells = asked.map((scenario) => cellFor(scenario, { design: 'vma-lock', arch, freeing }))
+        return cells.find((cell) => cell !== null) ?? null
+      }),
     })),
   }
 }

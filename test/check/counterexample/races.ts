@@ -13,6 +13,7 @@ import { buildStepped } from '../../../src/compile/build.ts'
 import { Access } from '../../../src/kernel/pagetable/tlb.ts'
 import { Vm } from '../../../src/kernel/vma/vma.ts'
 import { bootMachine } from '../../../src/machine/machine.ts'
+import { archByName } from '../../../src/machine/shape.ts'
 import { openTiny, SCRATCH, type Tiny } from '../tiny-machine.ts'
 import { freedWatch } from './freed-watch.ts'
 
@@ -72,7 +73,7 @@ export function showSmap(mm: number, vpn: number): number {
 /** CPU 0 walks the tables of a page under RCU alone, CPU 1 unmaps it. */
 export async function walkerBesideMunmap(tree: Tree, arch = 'x86_64'): Promise<Race> {
   tree.announce.observe(null) // that of the last model on this tree
-  const memory = 160 * (arch.includes('64k') ? 65536 : 4096)
+  const memory = 160 * 2 ** archByName(arch).pageShift
   const machine = await attachKernel(tree, bootMachine({ arch, design: 'vma-lock', cpus: 2, memory, poison: true }).buffer)
   const kernel = await tree.module<typeof import('../../../src/kernel/kernel.ts')>('kernel.ts')
   const { showSmap } = await tree.load<{ showSmap(mm: number, vpn: number): Steps<number> }>('proc/show-smap.ts', WALKER)

@@ -12,6 +12,7 @@ import { kernelFiles } from '../../../src/compile/build.ts'
 import { Access } from '../../../src/kernel/pagetable/tlb.ts'
 import { Vm } from '../../../src/kernel/vma/vma.ts'
 import { bootMachine } from '../../../src/machine/machine.ts'
+import { archByName } from '../../../src/machine/shape.ts'
 import { openTiny, SCRATCH, type Tiny } from '../tiny-machine.ts'
 import { DIGEST_HEAD, DIGEST_PROGRAMS } from './digest-programs.ts'
 import { compareEqualStates, type Subject } from './equal-states.ts'
@@ -66,7 +67,7 @@ describe('states of equal digests have equal futures', () => {
 
 /** CPU 0 writes to a page of a mapping that CPU 1 unmaps. */
 async function faultBesideMunmap(tree: Tree, arch: string, design: string): Promise<Subject> {
-  const memory = 160 * (arch.includes('64k') ? 65536 : 4096)
+  const memory = 160 * 2 ** archByName(arch).pageShift
   const machine = await attachKernel(tree, bootMachine({ arch, design, cpus: 2, memory, poison: true }).buffer)
   const kernel = await tree.module<typeof import('../../../src/kernel/kernel.ts')>('kernel.ts')
   const mm = runAlone(machine, () => kernel.sysNewMm()) as number

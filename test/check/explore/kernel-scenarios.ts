@@ -5,6 +5,7 @@ import { attachKernel, runAlone, type Steps, type Tree } from '../../../src/chec
 import { Access } from '../../../src/kernel/pagetable/tlb.ts'
 import { Vm } from '../../../src/kernel/vma/vma.ts'
 import { bootMachine } from '../../../src/machine/machine.ts'
+import { archByName } from '../../../src/machine/shape.ts'
 
 const RW = Vm.read | Vm.write | Vm.mayRead | Vm.mayWrite
 const FRAMES = 160
@@ -15,7 +16,7 @@ const FRAMES = 160
  */
 export async function faultBesideMunmap(tree: Tree, arch: string, design: string, touched: number): Promise<Model> {
   const on = tree.instructions
-  const memory = FRAMES * (arch.includes('64k') ? 65536 : 4096)
+  const memory = FRAMES * 2 ** archByName(arch).pageShift
   const machine = await attachKernel(tree, bootMachine({ arch, design, cpus: 2, memory, poison: true }).buffer)
   const kernel = await tree.module<typeof import('../../../src/kernel/kernel.ts')>('kernel.ts')
   const mm = runAlone(machine, () => kernel.sysNewMm()) as number
