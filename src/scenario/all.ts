@@ -12,9 +12,11 @@ import * as copyOnWriteVsOtherChanges from './copy-on-write-vs-other-changes.ts'
 import * as copyOnWriteVsReader from './copy-on-write-vs-reader.ts'
 import * as deferredByBitmap from './deferred-by-bitmap.ts'
 import * as dirtyPageOfAFile from './dirty-page-of-a-file.ts'
+import * as diskWaitVsMunmap from './disk-wait-vs-munmap.ts'
 import * as dontneedVsDontneed from './dontneed-vs-dontneed.ts'
 import { dontneedVsFault } from './dontneed-vs-fault.ts'
 import * as dontneedVsMunmap from './dontneed-vs-munmap.ts'
+import { exitVsReaper } from './exit-vs-reaper.ts'
 import { faultVsFault, firstFaultsBelowTwoPmds } from './fault-vs-fault.ts'
 import { faultVsFork } from './fault-vs-fork.ts'
 import { faultVsMprotect } from './fault-vs-mprotect.ts'
@@ -41,6 +43,7 @@ import { mergeVsLookup } from './merge-vs-lookup.ts'
 import { mmapOverVsFault } from './mmap-over-vs-fault.ts'
 import * as moveAndGrow from './move-and-grow.ts'
 import { mremapVsFault } from './mremap-vs-fault.ts'
+import { mremapVsTruncate } from './mremap-vs-truncate.ts'
 import { munmapVsMunmap } from './munmap-vs-munmap.ts'
 import { outsideCpuVsGracePeriod } from './outside-cpu-vs-grace-period.ts'
 import { outsideCpuVsShootDown } from './outside-cpu-vs-shoot-down.ts'
@@ -62,6 +65,7 @@ import * as rcuFaultVsMunmap from './rcu-fault-vs-munmap.ts'
 import * as rcuFaultVsReuse from './rcu-fault-vs-reuse.ts'
 import * as rcuFaultWithoutMemory from './rcu-fault-without-memory.ts'
 import * as rcuReaderVsUpdater from './rcu-reader-vs-updater.ts'
+import * as refcacheReview from './refcache-review.ts'
 import * as refcountGetVsPut from './refcount-get-vs-put.ts'
 import { ScenarioError } from './runner/errors.ts'
 import * as rwsemDowngrade from './rwsem-downgrade.ts'
@@ -81,6 +85,7 @@ import { smapsIrqOff, smapsUnderMmapLock, smapsUnderRcu } from './smaps-vs-munma
 import { speculativeFaultOnFile } from './speculative-fault-on-file.ts'
 import { speculativeFaultVsFault } from './speculative-fault-vs-fault.ts'
 import { speculativeFaultVsFlush } from './speculative-fault-vs-flush.ts'
+import { speculativeFaultVsFork } from './speculative-fault-vs-fork.ts'
 import { speculativeFaultVsMprotect } from './speculative-fault-vs-mprotect.ts'
 import { speculativeFaultVsMunmap } from './speculative-fault-vs-munmap.ts'
 import { speculativeFaultVsRemap } from './speculative-fault-vs-remap.ts'
@@ -94,6 +99,7 @@ import { srcuFaultVsMunmap, srcuFirstFaultVsMunmap } from './srcu-fault-vs-munma
 import * as srcuReaderVsUpdater from './srcu-reader-vs-updater.ts'
 import { srcuSleepingFaultVsMunmap } from './srcu-sleeping-fault-vs-munmap.ts'
 import * as srcuWaits from './srcu-waits.ts'
+import * as stackExpansion from './stack-expansion.ts'
 import * as switchMmVsMunmap from './switch-mm-vs-munmap.ts'
 import { tableLockWithInterruptsOff } from './table-lock-with-interrupts-off.ts'
 import * as tableReclaim from './table-reclaim-vs-fault.ts'
@@ -102,6 +108,7 @@ import { twoDeferredFragments, twoDeferredFragmentsOf256 } from './two-deferred-
 import * as unmapOfSharedPage from './unmap-of-shared-page.ts'
 import { userAccessVsMunmap } from './user-access-vs-munmap.ts'
 import * as userfault from './userfault.ts'
+import * as vmaLockSeq from './vma-lock-seq.ts'
 
 /** Every scenario that ships. */
 export const SCENARIOS: readonly Scenario[] = Object.freeze([
@@ -116,6 +123,7 @@ export const SCENARIOS: readonly Scenario[] = Object.freeze([
   dontneedVsFault,
   userAccessVsMunmap,
   mremapVsFault,
+  mremapVsTruncate,
   mmapOverVsFault,
   munmapVsMunmap,
   splitVsLookup,
@@ -143,11 +151,13 @@ export const SCENARIOS: readonly Scenario[] = Object.freeze([
   ...Object.values(faultVsSplitOff),
   ...Object.values(firstFaultVsMunmap),
   ...Object.values(forkVsMunmap),
+  ...Object.values(vmaLockSeq),
   speculativeFaultVsMunmap,
   speculativeFaultVsMprotect,
   speculativeFaultVsRemap,
   speculativeFaultVsFault,
   speculativeFaultVsFlush,
+  speculativeFaultVsFork,
   speculativeFaultVsTableReclaim,
   speculativeFaultOnFile,
   ...Object.values(rcuFaultVsMunmap),
@@ -171,6 +181,8 @@ export const SCENARIOS: readonly Scenario[] = Object.freeze([
   ...Object.values(fileFaultVsFileFault),
   ...Object.values(fileFaultVsMunmap),
   ...Object.values(fileFaultVsExit),
+  exitVsReaper,
+  ...Object.values(diskWaitVsMunmap),
   ...Object.values(sharedMemoryOfAFamily),
   ...Object.values(privateFileWrite),
   ...Object.values(dirtyPageOfAFile),
@@ -201,6 +213,7 @@ export const SCENARIOS: readonly Scenario[] = Object.freeze([
   ...Object.values(spinlockVsInterrupt),
   ...Object.values(seqcountReaderVsWriter),
   ...Object.values(refcountGetVsPut),
+  ...Object.values(refcacheReview),
   ...Object.values(rcuReaderVsUpdater),
   ...Object.values(rcuCallbacks),
   ...Object.values(srcuReaderVsUpdater),
@@ -209,6 +222,7 @@ export const SCENARIOS: readonly Scenario[] = Object.freeze([
   ...Object.values(mapleGaps),
   ...Object.values(rbtreeLookupVsRotation),
   ...Object.values(rbtreeFaults),
+  ...Object.values(stackExpansion),
 ])
 
 /** The scenarios that the file at `path` exports. Throws `ScenarioError` where there is none. */

@@ -56,3 +56,72 @@ export const anonVmaOfAFamily = scenario({
     },
   ],
 })
+
+/**
+ * Parent and child fork at the same time; the grandparent has unmapped its memory and left an anon_vma that nobody uses. One of the two new VMAs
+ * may take it over, and nobody else's.
+ */
+export const anonVmaTakenOver = scenario({
+  name: 'anon-vma-taken-over',
+  question: 'May an anon_vma be taken over by two VMAs, or by one while another uses it?',
+  asked: 'bugs.md, B26: anon_vma->degree and double reuse (2555283eb40d, CVE-2022-42703)',
+  cpus: 2,
+  archs: ['x86_64'],
+  designs: ['mmap-lock'], // fork holds mmap_lock for writing under every design
+  setUp: async (stage) => {
+    const { forkAndNote } = await stage.program<typeof import('./programs/fork.ts')>('fork')
+    const first = stage.newMm([0])
+    const page = stage.table(4)
+    stage.now(0, first.mmap(page, 1))
+    stage.now(0, first.write(page, 1))
+    const grandparent = stage.callsOn(stage.now(0, first.fork()), [])
+    const parent = stage.callsOn(stage.now(0, grandparent.fork()), [])
+    const child = stage.callsOn(stage.now(0, parent.fork()), [])
+    stage.now(0, grandparent.munmap(page, 1))
+    const notes = stage.words(4)
+    const { words } = stage.machine
+    const forks = [parent, child].map((one, i) => ({
+      ...one.fork(),
+      begin: () => forkAndNote(one.mm, page, notes + 2 * i),
+    }))
+    return {
+      calls: forks.map((fork) => [fork]),
+      check: () => {
+        const used = [0, 1, 2, 3].map((i) => words[notes + i] as number)
+        return new Set(used).size === used.length ? '' : 'two VMAs use one anon_vma as their own'
+      },
+    }
+  },
+  expect: 'safe',
+  variants: [
+    {
+      name: 'used-by-somebody',
+      wrong: 'an anon_vma with at most one child may be taken over although a VMA uses it',
+      edits: [
+        {
+          file: 'vma/anon-vma.ts',
+          from: 'load(anonVma + AnonVma.numChildren) < 2 && load(anonVma + AnonVma.numActiveVmas) === 0',
+          to: 'load(anonVma + AnonVma.numChildren) < 2',
+        },
+      ],
+      unsafe: /two VMAs use one anon_vma/,
+    },
+    {
+      name: 'looked-at-before-the-lock',
+      wrong: 'whether an anon_vma is unused is looked at without the lock of the root',
+      edits: [
+        {
+          file: 'vma/anon-vma.ts',
+          from: '    spinLock(root + AnonVma.lock)\n    // Newest first',
+          to: '    const unused = readOnce(anonVma + AnonVma.numChildren) < 2 && readOnce(anonVma + AnonVma.numActiveVmas) === 0\n    spinLock(root + AnonVma.lock)\n    // Newest first',
+        },
+        {
+          file: 'vma/anon-vma.ts',
+          from: '    const unused = load(anonVma + AnonVma.numChildren) < 2 && load(anonVma + AnonVma.numActiveVmas) === 0\n',
+          to: '',
+        },
+      ],
+      unsafe: /two VMAs use one anon_vma|data race|is not ordered with/,
+    },
+  ],
+})

@@ -47,6 +47,19 @@ export const fileFaultVsMunmap = scenario({
       unsafe: /unbalanced|deadlock|lock order/,
     },
     {
+      // bugs.md, B30 (fc8efd2ddfed): do_fault asked the VMA for its mm at the end.
+      name: 'vma-used-after-it-was-released',
+      wrong: 'a fault that has given up its VMA looks at it once more before it returns',
+      edits: [
+        {
+          file: 'fault/file.ts',
+          from: '    if (fetched <= 0) return -fetched\n',
+          to: '    if (fetched <= 0) return load(vma + Vma.mm) === mm ? -fetched : VmFault.retry\n',
+        },
+      ],
+      unsafe: /use after free|data race/,
+    },
+    {
       name: 'keeps-the-vma',
       wrong: 'a fault says that it has given up its VMA although it has not',
       edits: [{ file: 'fault/file.ts', from: '  if (mayDrop) design.releaseFault(mm, vma, flags)\n', to: '' }],

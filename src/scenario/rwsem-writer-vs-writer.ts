@@ -37,8 +37,8 @@ export const rwsemWriterVsWriter = scenario({
       edits: [
         {
           file: 'sync/rwsem.ts',
-          from: 'if (cmpxchg(sem + Rwsem.count, 0, WRITER) !== 0) waitForGrant(sem, WRITE, LockClass.mmapWrite)\n  else lockAcquired(sem, 1)',
-          to: 'if (readOnce(sem + Rwsem.count) !== 0) waitForGrant(sem, WRITE, LockClass.mmapWrite)\n  else {\n    writeOnce(sem + Rwsem.count, WRITER)\n    lockAcquired(sem, 1)\n  }',
+          from: 'if (cmpxchg(sem + Rwsem.count, 0, WRITER) !== 0) waitForGrant(sem, WRITE, lockClass)\n  else lockAcquired(sem, 1)',
+          to: 'if (readOnce(sem + Rwsem.count) !== 0) waitForGrant(sem, WRITE, lockClass)\n  else {\n    writeOnce(sem + Rwsem.count, WRITER)\n    lockAcquired(sem, 1)\n  }',
         },
       ],
       unsafe: /half an update|lost|race|not ordered|deadlock|held/,

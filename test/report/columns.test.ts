@@ -72,7 +72,7 @@ describe('a table freed at once under a walker', () => {
       /^rcuReadLock:\d+ rcu_read_lock$/,
       /^below:\d+ pgd table 1\[255\] -> pud table 1$/,
       /^munmap\(0x\w+, 1 page\)$/,
-      /^downWrite:\d+ locked mm 1.mmapLock$/,
+      /^downWriteNested:\d+ locked mm 1.mmapLock$/,
       /^\.\.\. \d+ steps in \w+ to \w+$/,
       /^freeTable:\d+ pgd table 1\[255\] = none \(was pud table 1\)$/,
       /^ipiAndWait:\d+ sends an IPI to CPU 0$/,

@@ -72,6 +72,7 @@ export const PAIRS: readonly Pair[] = [
   lock('downRead', { upRead: nothing }),
   lock('downWrite', { upWrite: nothing }),
   lock('downWriteTrylock', { upWrite: nothing }, taken),
+  lock('downReadTrylock', { upRead: nothing }, taken),
   lock('mmapReadLock', { mmapReadUnlock: nothing }),
   lock('mmapWriteLock', { mmapWriteUnlock: nothing, mmapWriteDowngrade: nothing, mmapReadUnlock: nothing }),
   {
@@ -184,6 +185,16 @@ export const ACROSS: readonly {
       { file: 'design/speculative.ts', function: 'releaseFault', call: 'mmapReadUnlock', remove: nothing },
     ],
     reason: 'a fault that has to come back drops mmap_lock through the design',
+  },
+  {
+    file: 'design/vma-lock-seq.ts',
+    function: 'vmaStartRead',
+    acquire: 'downReadTrylock',
+    also: [
+      { file: 'design/vma-lock-seq.ts', function: 'findAndLockVma', call: 'upRead', remove: nothing },
+      { file: 'design/vma-lock-seq.ts', function: 'vmaEndRead', call: 'upRead', remove: nothing },
+    ],
+    reason: 'what vmaStartRead locked is unlocked by whoever finds the VMA unsuitable, or by vmaEndRead',
   },
   {
     file: 'design/speculative.ts',

@@ -8,6 +8,7 @@ import { Cache } from '../../kernel/memory/slab.ts'
 import { Rwsem } from '../../kernel/sync/rwsem.ts'
 import { Srcu } from '../../kernel/sync/srcu.ts'
 import { AnonVma } from '../../kernel/vma/anon-vma.ts'
+import { Vma } from '../../kernel/vma/vma.ts'
 import type { Objects } from './objects.ts'
 import { hex, type Scene } from './scene.ts'
 
@@ -53,6 +54,8 @@ const NAMES: Readonly<Record<number, string>> = {
   [MMAP_LOCK_CLASS]: 'mm->mmap_lock',
   [MMAP_LOCK_CLASS + Rwsem.waitLock]: 'mm->mmap_lock.wait_lock',
   [Region.object + (Cache.mm << 8) + Mm.pageTableLock]: 'mm->page_table_lock',
+  [Region.object + (Cache.vma << 8) + Vma.lock]: 'vma->vm_lock',
+  [Region.object + (Cache.vma << 8) + Vma.lock + Rwsem.waitLock]: 'vma->vm_lock.wait_lock',
   [Region.object + (Cache.anonVma << 8) + AnonVma.lock]: 'anon_vma->lock',
 }
 

@@ -94,21 +94,29 @@ function lockVmaUnderRcu(mm: number, vpn: number): number {
   return 0
 }
 
+/** The fault on `vma`, which is locked for reading. Returns bits of `VmFault`; with `retry` the VMA has been released. */
+export function faultOnLockedVma(mm: number, vma: number, vpn: number, access: number): number {
+  const flags = accessFlags(access) | FaultFlag.vmaLock | FaultFlag.allowRetry
+  let result = checkAccess(vma, access)
+  if (result === 0) result = handleMmFault(mm, vma, vpn, flags)
+  if ((result & VmFault.retry) !== 0) store(thisCpu() + Cpu.statFaultRetries, load(thisCpu() + Cpu.statFaultRetries) + 1)
+  return result
+}
+
+/** The fault under mmap_lock, because a lock on the VMA was not to be had or did not do. Holds nothing; as `Design.handleFault`. */
+export function fallBackToMmapLock(mm: number, vpn: number, access: number): number {
+  store(thisCpu() + Cpu.statFaultFallbacks, load(thisCpu() + Cpu.statFaultFallbacks) + 1)
+  return faultUnderMmapLock(mm, vpn, access)
+}
+
 /** The fault under the lock of its VMA, or failing that under mmap_lock. Same contract as `Design.handleFault`. */
 export function faultUnderVmaLock(mm: number, vpn: number, access: number): number {
   const vma = lockVmaUnderRcu(mm, vpn)
-  if (vma !== 0) {
-    const flags = accessFlags(access) | FaultFlag.vmaLock | FaultFlag.allowRetry
-    let result = checkAccess(vma, access)
-    if (result === 0) result = handleMmFault(mm, vma, vpn, flags)
-    if ((result & VmFault.retry) === 0) {
-      vmaRefcountPut(vma, mm)
-      return result
-    }
-    store(thisCpu() + Cpu.statFaultRetries, load(thisCpu() + Cpu.statFaultRetries) + 1)
-  }
-  store(thisCpu() + Cpu.statFaultFallbacks, load(thisCpu() + Cpu.statFaultFallbacks) + 1)
-  return faultUnderMmapLock(mm, vpn, access)
+  if (vma === 0) return fallBackToMmapLock(mm, vpn, access)
+  const result = faultOnLockedVma(mm, vma, vpn, access)
+  if ((result & VmFault.retry) !== 0) return fallBackToMmapLock(mm, vpn, access)
+  vmaRefcountPut(vma, mm)
+  return result
 }
 
 /** Drops the VMA's lock, or mmap_lock where `flags` do not say that the VMA is locked. See `Design.releaseFault`. */
@@ -117,7 +125,8 @@ export function releaseFault(mm: number, vma: number, flags: number): void {
   else mmapReadUnlock(mm)
 }
 
-function pteMapLock(_mm: number, _vma: number, pmd: number, vpn: number): number {
+/** As `Design.pteMapLock`: whoever holds the VMA's lock needs no more than `pteOffsetMapLock`. */
+export function pteMapLock(_mm: number, _vma: number, pmd: number, vpn: number): number {
   return pteOffsetMapLock(pmd, vpn)
 }
 

@@ -41,12 +41,19 @@ export function initRwsem(sem: number): void {
 /** down_read: may sleep. */
 export function downRead(sem: number): void {
   mightSleep()
-  if (downReadTrylock(sem) === 0) waitForGrant(sem, READ, LockClass.mmapRead)
+  if (tryRead(sem) === 0) waitForGrant(sem, READ, LockClass.mmapRead)
   else lockAcquired(sem, 0)
 }
 
-/** down_read_trylock without the bookkeeping of a hold. Returns 1 if the semaphore is now held for reading. */
-function downReadTrylock(sem: number): number {
+/** down_read_trylock: never waits. Returns 1 if the semaphore is now held for reading. */
+export function downReadTrylock(sem: number): number {
+  if (tryRead(sem) === 0) return 0
+  lockAcquired(sem, 0)
+  return 1
+}
+
+/** Counts one reader more, unless there is a writer or somebody waits; without the bookkeeping of a hold. Returns 1 if so. */
+function tryRead(sem: number): number {
   let old = 0
   for (;;) {
     const seen = cmpxchg(sem + Rwsem.count, old, old + 1)
@@ -64,8 +71,13 @@ export function upRead(sem: number): void {
 
 /** down_write: may sleep. */
 export function downWrite(sem: number): void {
+  downWriteNested(sem, LockClass.mmapWrite)
+}
+
+/** down_write_nested: the same, a wait counted as one for a lock of class `lockClass` (see `LockClass`). */
+export function downWriteNested(sem: number, lockClass: number): void {
   mightSleep()
-  if (cmpxchg(sem + Rwsem.count, 0, WRITER) !== 0) waitForGrant(sem, WRITE, LockClass.mmapWrite)
+  if (cmpxchg(sem + Rwsem.count, 0, WRITER) !== 0) waitForGrant(sem, WRITE, lockClass)
   else lockAcquired(sem, 1)
 }
 

@@ -6,12 +6,13 @@ import { struct } from '../machine/struct.ts'
 import { putFile } from '../memory/file.ts'
 import { Cache, kmemCacheAlloc, kmemCacheFree } from '../memory/slab.ts'
 import { RcuHead } from '../sync/rcu.ts'
+import { Rwsem } from '../sync/rwsem.ts'
 
 /**
  * `start`, `end`, `flags`, `pgoff`, `file`: stable under mmap_lock (read or write) or the VMA's own lock; written with
  * mmap_lock held for writing after `design.vmaStartWrite`. Once the VMA is in the tree, `start`, `end`, `flags`, `pgoff` and `anonVma` are
  * written with `writeOnce`: a design may read them under RCU and validate. `anonVma`, once set, stays until the VMA is unlinked.
- * `refcnt`, `lockSeq`: the locking design's. `next`: a list of VMAs that are being unmapped.
+ * `refcnt`, `lockSeq`, `lock`, `detached`: the locking design's. `next`: a list of VMAs that are being unmapped.
  *
  * The node of an rbtree, where that is the index (`rbtree.ts`): `rbLeft`, `rbRight`, written with mmap_lock held, and read without
  * it too; `rbParentColor`, `gap` (free pages before the VMA), `subtreeGap` (the largest such gap in its subtree), for holders of mmap_lock
@@ -35,6 +36,8 @@ export const Vma = struct({
   rbParentColor: 1,
   subtreeGap: 1,
   refcnt: 1, // written by every reader: on a cache line of its own
+  lock: Rwsem.size, // vm_lock of the form with semaphores, on that line too: a machine has one design
+  detached: 1, // 1: not in the tree (any more); written under mmap_lock for writing
 })
 
 /** Bits of `flags`, with Linux's values. */

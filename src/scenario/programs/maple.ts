@@ -1,7 +1,9 @@
 // Readers and writers of a maple tree. Entry i is `ENTRY + i`, and lies where the scenario puts it; writers that are not alone
-// hold a spinlock, readers are in RCU sections.
+// hold a spinlock, readers are in RCU sections, unless a semaphore is said to take the place of both.
+import { Mode, setContext } from '../../kernel/machine/entry.ts'
 import { readOnce, writeOnce } from '../../kernel/machine/instructions.ts'
 import { rcuReadLock, rcuReadUnlock } from '../../kernel/sync/rcu.ts'
+import { downRead, downWrite, upRead, upWrite } from '../../kernel/sync/rwsem.ts'
 import { spinLock, spinUnlock } from '../../kernel/sync/spinlock.ts'
 import { enterKernel, exitKernel } from '../../kernel/syscall/entry.ts'
 import { mtEmptyArea } from '../../kernel/vma/maple-gap.ts'
@@ -117,4 +119,29 @@ export function eraseAndPlace(tree: number, lock: number, index: number, pages: 
   spinUnlock(lock)
   exitKernel()
   return error !== 0 ? error : start
+}
+
+/** Walks to `index` and goes on to the next entry, which it returns, with `sem` held for reading and in no RCU section. */
+export function walkUnder(tree: number, sem: number, index: number): number {
+  enterKernel()
+  downRead(sem)
+  masWalk(tree, index)
+  // Preempted: whoever is in no RCU section is in nobody's way.
+  setContext(Mode.kernel)
+  const entry = masNext(MAPLE_MAX)
+  upRead(sem)
+  exitKernel()
+  return entry
+}
+
+/** Stores entry `i` at [index, last] with `sem` held for reading, or for writing if `writes` is 1. */
+export function growUnder(tree: number, sem: number, writes: number, index: number, last: number, i: number): number {
+  enterKernel()
+  if (writes !== 0) downWrite(sem)
+  else downRead(sem)
+  const error = mtStoreRange(tree, index, last, ENTRY + i)
+  if (writes !== 0) upWrite(sem)
+  else upRead(sem)
+  exitKernel()
+  return error
 }
