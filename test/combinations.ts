@@ -35,6 +35,32 @@ export const rbtreeCombinations: readonly ConformancePair[] = ['mmap-lock', 'spe
   }),
 )
 
+/** The further axes with another value than the usual one, and where the suite is run with it, in part. */
+export const furtherAxes: readonly (readonly [
+  name: string,
+  axes: { readonly rcu?: string; readonly tables?: string },
+  pairs: readonly (readonly [design: string, arch: string])[],
+])[] = [
+  [
+    'preemptible RCU',
+    { rcu: 'preemptible' },
+    [
+      ['vma-lock', 'x86_64'],
+      ['speculative', 'x86_64'],
+      ['rcu-fault', 'x86_64'],
+      ['speculative-irq', 'powerpc64-hash-64k'],
+    ],
+  ],
+  [
+    'tables by the page',
+    { tables: 'sixteen' },
+    [
+      ['vma-lock', 'powerpc64-hash-64k'],
+      ['speculative', 'powerpc64-hash-64k'],
+    ],
+  ],
+]
+
 /** The items of `list` that a pair of `parts` and `part` runs. */
 export function share<T>(list: readonly T[], parts: number, part: number): readonly T[] {
   return list.filter((_, i) => i % parts === part)

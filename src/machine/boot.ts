@@ -1,7 +1,7 @@
 // Boot: lays a machine out in a buffer (once), and binds a thread to it (every CPU). The layout, in words: globals, a
 // per-CPU area for each CPU, tables of the size of the machine, the struct pages, the frames.
 
-import { bindArch, Fragments, GeometryId, geometryOf } from '../kernel/arch/arch.ts'
+import { bindArch, ENTRY_WORDS, Fragments, GeometryId, geometryOf } from '../kernel/arch/arch.ts'
 import { architectures } from '../kernel/arch/architectures.ts'
 import { bindDesign, type Design } from '../kernel/design/design.ts'
 import { bindAxes } from '../kernel/machine/axes.ts'
@@ -20,6 +20,7 @@ import { fragmentMapsWords } from '../kernel/pagetable/fragment-maps.ts'
 import { freeings } from '../kernel/pagetable/freeing.ts'
 import { GatherBatch } from '../kernel/pagetable/mmu-gather.ts'
 import { Level, tableWords } from '../kernel/pagetable/table-alloc.ts'
+import { tableGroup } from '../kernel/pagetable/table-group.ts'
 import { interrupt } from '../kernel/pagetable/tlb.ts'
 import { SRCU_CPU_WORDS, Srcu } from '../kernel/sync/srcu.ts'
 import { AnonVma, AnonVmaChain } from '../kernel/vma/anon-vma.ts'
@@ -167,7 +168,8 @@ function bootSlabs(cpus: number): void {
   kmemCacheCreate(Cache.inode, Inode.size, 8, 0)
   kmemCacheCreate(Cache.gatherBatch, GatherBatch.size, 8, 0)
   kmemCacheCreate(Cache.fragmentMaps, fragmentMapsWords(), 8, 0)
-  kmemCacheCreate(Cache.tablePmd, tableWords(Level.pmd), 16, 0)
+  // A group of entries is found by the address of one of them.
+  kmemCacheCreate(Cache.tablePmd, tableWords(Level.pmd), Math.max(16, tableGroup() * ENTRY_WORDS), 0)
   kmemCacheCreate(Cache.tablePud, tableWords(Level.pud), 16, 0)
   kmemCacheCreate(Cache.tablePgd, tableWords(Level.pgd), 16, 0)
 }

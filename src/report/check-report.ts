@@ -59,6 +59,8 @@ export function coverage({ report }: CheckResult): string[] {
     `saw ${plural(report.agents, 'agent')}, ${plural(report.yieldPoints, 'yield point')}, ${plural(report.locations, 'location')}, ` +
       `${count(report.sharedObjects)} of them shared`,
   ]
+  const [off] = report.irqOff
+  if (off !== undefined) lines.push(`longest section with interrupts off: ${plural(off.steps, 'step')} of CPU ${off.cpu} (${off.place})`)
   if (report.verdict === 'proved' && report.states > 0)
     lines.push(`states are told apart by 64-bit digests: the chance that one was missed is below ${chance(report.collisionChance)}`)
   if (report.verdict === 'stopped') lines.push(`not proved: ${report.message}${reached(report)}`)

@@ -27,7 +27,14 @@ function durations(from: Histogram): Durations {
 function measuredJson(measured: Measured): object {
   const { histograms, ...rest } = measured
   const named = Object.entries(histograms).map(([kind, histogram]) => [kind === 'touch' ? 'fault' : kind, durations(histogram)])
-  return { ...rest, faultsPerSecond: Math.round(faultRate(measured)), pages: pageMapping(measured), durations: Object.fromEntries(named) }
+  return {
+    ...rest,
+    faultsPerSecond: Math.round(faultRate(measured)),
+    /** Page tables allocated in each run; a page of them at once counts once. `tableBytes` is the peak. */
+    tableAllocs: Math.round(measured.counters.tableAllocs / measured.runs),
+    pages: pageMapping(measured),
+    durations: Object.fromEntries(named),
+  }
 }
 
 /** Everything as one object. Counts and totals are over all measured runs (`runs`). */

@@ -65,6 +65,7 @@ import * as rcuFaultVsMunmap from './rcu-fault-vs-munmap.ts'
 import * as rcuFaultVsReuse from './rcu-fault-vs-reuse.ts'
 import * as rcuFaultWithoutMemory from './rcu-fault-without-memory.ts'
 import * as rcuReaderVsUpdater from './rcu-reader-vs-updater.ts'
+import * as rcuSections from './rcu-sections.ts'
 import * as refcacheReview from './refcache-review.ts'
 import * as refcountGetVsPut from './refcount-get-vs-put.ts'
 import { ScenarioError } from './runner/errors.ts'
@@ -79,6 +80,7 @@ import * as seqcountReaderVsWriter from './seqcount-reader-vs-writer.ts'
 import * as sharedMemoryOfAFamily from './shared-memory-of-a-family.ts'
 import * as sharedWriteFault from './shared-write-fault.ts'
 import * as sleeperVsGracePeriod from './sleeper-vs-grace-period.ts'
+import * as smapsAndPreemption from './smaps-and-preemption.ts'
 import * as smapsOfAnotherMm from './smaps-of-another-mm.ts'
 import { smapsUnderMmapLockShowsNoHole, smapsUnderRcuShowsHoles } from './smaps-shows-no-hole.ts'
 import { smapsIrqOff, smapsUnderMmapLock, smapsUnderRcu } from './smaps-vs-munmap.ts'
@@ -103,6 +105,7 @@ import * as stackExpansion from './stack-expansion.ts'
 import * as switchMmVsMunmap from './switch-mm-vs-munmap.ts'
 import { tableLockWithInterruptsOff } from './table-lock-with-interrupts-off.ts'
 import * as tableReclaim from './table-reclaim-vs-fault.ts'
+import * as tablesByThePage from './tables-by-the-page.ts'
 import * as tablesThatShareALock from './tables-that-share-a-lock.ts'
 import { twoDeferredFragments, twoDeferredFragmentsOf256 } from './two-deferred-fragments.ts'
 import * as unmapOfSharedPage from './unmap-of-shared-page.ts'
@@ -139,6 +142,10 @@ export const SCENARIOS: readonly Scenario[] = Object.freeze([
   smapsUnderRcuShowsHoles,
   twoDeferredFragments,
   twoDeferredFragmentsOf256,
+  ...Object.values(smapsAndPreemption),
+  smapsUnderMmapLockShowsNoHole,
+  smapsUnderRcuShowsHoles,
+  ...Object.values(tablesByThePage),
   ...Object.values(anonVmaOfAFamily),
   ...Object.values(copyOnWriteTwice),
   ...Object.values(copyOnWriteVsLettingGo),
@@ -215,6 +222,7 @@ export const SCENARIOS: readonly Scenario[] = Object.freeze([
   ...Object.values(refcountGetVsPut),
   ...Object.values(refcacheReview),
   ...Object.values(rcuReaderVsUpdater),
+  ...Object.values(rcuSections),
   ...Object.values(rcuCallbacks),
   ...Object.values(srcuReaderVsUpdater),
   ...Object.values(sleeperVsGracePeriod),

@@ -94,8 +94,8 @@ export const firstFaultsBelowOneP4d = scenario({
       edits: [
         {
           file: 'pagetable/levels.ts',
-          from: '  const theirs = !upperNone(readOnce(slot))\n',
-          to: '  const theirs = level !== Level.p4d && !upperNone(readOnce(slot))\n',
+          from: '  const theirs = refused || !upperNone(readOnce(slot))\n',
+          to: '  const theirs = refused || (level !== Level.p4d && !upperNone(readOnce(slot)))\n',
         },
       ],
       unsafe: /leak|words of page tables|counters|no order/,

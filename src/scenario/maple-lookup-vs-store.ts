@@ -3,7 +3,7 @@
 // pointer, marks what that replaced dead, and leaves it to RCU. Page faults look their VMA up in this way.
 import { deadMutants, leafMutants } from './maple-mutants.ts'
 import type { Stage } from './runner/stage.ts'
-import { scenario } from './scenario.ts'
+import { type Scenario, scenario } from './scenario.ts'
 
 type Program = typeof import('./programs/maple.ts')
 const ENTRY = 1000
@@ -45,6 +45,51 @@ export const mapleLookupVsStore = scenario({
   expect: 'safe',
   variants: leafMutants,
 })
+
+/**
+ * The same with readers counted, or with look-ups that hold nothing because the kernel is not preempted: what is replaced is freed,
+ * and the look-up goes on in it, where nobody waits for it.
+ */
+function lookupInFlavour(name: string, question: string, bare: boolean, rcus: readonly string[]): Scenario {
+  return scenario({
+    name,
+    question,
+    asked: 'thread 003, the maple tree under RCU; CONFIG_PREEMPT_RCU',
+    cpus: 2,
+    archs: ['x86_64'],
+    designs: ['mmap-lock'],
+    rcus,
+    setUp: async (stage) => {
+      const { program, tree, rest } = await plant(stage, 9)
+      const look = bare ? program.findBare : program.find
+      return {
+        ...rest,
+        calls: [
+          [stage.call(`mt_find(30)${bare ? ', holding nothing' : ''}`, () => look(tree, 30))],
+          [stage.call('mt_store(26)', () => program.put(tree, 26, 27, 20)), stage.waitForCallbacks],
+        ],
+        check: ([cpu0]) => (cpu0?.[0] === ENTRY + 3 ? '' : 'an entry that stays was lost'),
+      }
+    },
+    expect: ({ rcu }) => (bare && rcu === 'preemptible' ? { unsafe: /freed|reused/ } : 'safe'),
+  })
+}
+
+/** In a section. */
+export const mapleLookupPreemptible = lookupInFlavour(
+  'maple-lookup-under-preemptible-rcu',
+  'What does a look-up under RCU find while a leaf is replaced, where readers are counted?',
+  false,
+  ['preemptible'],
+)
+
+/** In none. */
+export const mapleLookupBare = lookupInFlavour(
+  'maple-lookup-bare-vs-store',
+  'May a look-up do without rcu_read_lock because the kernel is not preempted?',
+  true,
+  ['quiescent', 'preemptible'],
+)
 
 /** The same where the leaf is full and is split, and a third CPU's entries lie in both halves. */
 export const mapleLookupVsSplit = scenario({

@@ -3,6 +3,8 @@
 import { FREED_UNDER_READER, rcuMutants } from './rcu-mutants.ts'
 import { scenario } from './scenario.ts'
 
+type Program = typeof import('./programs/rcu.ts')
+
 /** CPU 0 reads, twice, what CPU 1 replaces two times, with both old objects freed by callbacks. */
 export const rcuCallbacks = scenario({
   name: 'rcu-callbacks',
@@ -11,8 +13,9 @@ export const rcuCallbacks = scenario({
   cpus: 2,
   archs: ['x86_64'],
   designs: ['mmap-lock'],
+  rcus: ['quiescent', 'preemptible'],
   setUp: async (stage) => {
-    const { dispose, make, read, updateDeferred, updateTwice } = await stage.program<typeof import('./programs/rcu.ts')>('rcu')
+    const { dispose, make, read, updateDeferred, updateTwice } = await stage.program<Program>('rcu')
     const pointer = stage.words(1)
     stage.machine.words[pointer] = stage.now(
       1,
@@ -64,9 +67,9 @@ export const rcuCallbackBehindAnother = scenario({
   cpus: 2,
   archs: ['x86_64'],
   designs: ['mmap-lock'],
+  rcus: ['quiescent', 'preemptible'],
   setUp: async (stage) => {
-    const { enterKernel, exitKernel } = await stage.module<typeof import('../kernel/syscall/entry.ts')>('syscall/entry.ts')
-    const { beginPeriod, dispose, make, read, updateDeferred } = await stage.program<typeof import('./programs/rcu.ts')>('rcu')
+    const { beginPeriod, dispose, enterSection, leaveSection, make, read, updateDeferred } = await stage.program<Program>('rcu')
     const pointer = stage.words(1)
     stage.machine.words[pointer] = stage.now(
       1,
@@ -75,7 +78,7 @@ export const rcuCallbackBehindAnother = scenario({
     // CPU 0 holds the grace period up from before the first interleaving.
     stage.now(
       0,
-      stage.call('enter', () => enterKernel()),
+      stage.call('enter', () => enterSection()),
     )
     stage.now(
       1,
@@ -83,7 +86,7 @@ export const rcuCallbackBehindAnother = scenario({
     )
     stage.now(
       0,
-      stage.call('leave', () => exitKernel()),
+      stage.call('leave', () => leaveSection()),
     )
     const reader = stage.call('read', () => read(pointer))
     return {

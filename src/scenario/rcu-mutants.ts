@@ -21,7 +21,7 @@ export const rcuMutants: readonly Variant[] = [
   {
     name: 'old-snapshots',
     wrong: 'a new grace period believes the snapshots of the last one',
-    edits: [{ file: 'sync/rcu.ts', from: '(seq & 1) === 0 || load(snapshots + i) === context', to: 'load(snapshots + i) === context' }],
+    edits: [{ file: 'sync/rcu.ts', from: '(seq & 1) === 0 || load(snapshots + i) === reader', to: 'load(snapshots + i) === reader' }],
     unsafe: FREED_UNDER_READER,
   },
   {

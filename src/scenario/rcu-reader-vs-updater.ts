@@ -1,7 +1,10 @@
-// Does a grace period wait for the readers from before it, and for no others? Readers cost nothing here: a CPU that has been
-// outside the kernel since holds nothing. Page tables, maple nodes and VMAs are freed by this.
+// Does a grace period wait for the readers from before it, and for no others? In a kernel that is not preemptible readers cost
+// nothing: a CPU that has been outside the kernel since holds nothing; in one that is they are counted. Page tables, maple nodes
+// and VMAs are freed by this.
 import { FREED_UNDER_READER, rcuMutants } from './rcu-mutants.ts'
 import { scenario } from './scenario.ts'
+
+type Program = typeof import('./programs/rcu.ts')
 
 /** CPU 0 enters the kernel and reads, twice, what CPU 1 replaces, waits for, and frees. */
 export const rcuReaderVsUpdater = scenario({
@@ -11,8 +14,9 @@ export const rcuReaderVsUpdater = scenario({
   cpus: 2,
   archs: ['x86_64'],
   designs: ['mmap-lock'],
+  rcus: ['quiescent', 'preemptible'],
   setUp: async (stage) => {
-    const { dispose, make, read, update } = await stage.program<typeof import('./programs/rcu.ts')>('rcu')
+    const { dispose, make, read, update } = await stage.program<Program>('rcu')
     const pointer = stage.words(1)
     stage.machine.words[pointer] = stage.now(
       1,
@@ -46,8 +50,9 @@ export const rcuReadersVsUpdater = scenario({
   cpus: 3,
   archs: ['x86_64'],
   designs: ['mmap-lock'],
+  rcus: ['quiescent', 'preemptible'],
   setUp: async (stage) => {
-    const { dispose, make, read, update } = await stage.program<typeof import('./programs/rcu.ts')>('rcu')
+    const { dispose, make, read, update } = await stage.program<Program>('rcu')
     const pointer = stage.words(1)
     stage.machine.words[pointer] = stage.now(
       2,
@@ -93,9 +98,9 @@ export const rcuPeriodUnderWay = scenario({
   cpus: 2,
   archs: ['x86_64'],
   designs: ['mmap-lock'],
+  rcus: ['quiescent', 'preemptible'],
   setUp: async (stage) => {
-    const { enterKernel, exitKernel } = await stage.module<typeof import('../kernel/syscall/entry.ts')>('syscall/entry.ts')
-    const { beginPeriod, dispose, make, read, update } = await stage.program<typeof import('./programs/rcu.ts')>('rcu')
+    const { beginPeriod, dispose, enterSection, leaveSection, make, read, update } = await stage.program<Program>('rcu')
     const pointer = stage.words(1)
     stage.machine.words[pointer] = stage.now(
       1,
@@ -104,7 +109,7 @@ export const rcuPeriodUnderWay = scenario({
     // CPU 0 holds the grace period up from before the first interleaving.
     stage.now(
       0,
-      stage.call('enter', () => enterKernel()),
+      stage.call('enter', () => enterSection()),
     )
     stage.now(
       1,
@@ -112,7 +117,7 @@ export const rcuPeriodUnderWay = scenario({
     )
     stage.now(
       0,
-      stage.call('leave', () => exitKernel()),
+      stage.call('leave', () => leaveSection()),
     )
     return {
       labels: new Map([[pointer, 'pointer']]),
@@ -141,8 +146,7 @@ export const rcuTwoDrivers = scenario({
   archs: ['x86_64'],
   designs: ['mmap-lock'],
   setUp: async (stage) => {
-    const { enterKernel, exitKernel } = await stage.module<typeof import('../kernel/syscall/entry.ts')>('syscall/entry.ts')
-    const { beginPeriod, dispose, make, read, update } = await stage.program<typeof import('./programs/rcu.ts')>('rcu')
+    const { beginPeriod, dispose, enterSection, leaveSection, make, read, update } = await stage.program<Program>('rcu')
     const pointer = stage.words(1)
     stage.machine.words[pointer] = stage.now(
       1,
@@ -151,7 +155,7 @@ export const rcuTwoDrivers = scenario({
     // CPU 0 holds the grace period up from before the first interleaving.
     stage.now(
       0,
-      stage.call('enter', () => enterKernel()),
+      stage.call('enter', () => enterSection()),
     )
     stage.now(
       2,
@@ -159,7 +163,7 @@ export const rcuTwoDrivers = scenario({
     )
     stage.now(
       0,
-      stage.call('leave', () => exitKernel()),
+      stage.call('leave', () => leaveSection()),
     )
     return {
       labels: new Map([[pointer, 'pointer']]),

@@ -46,6 +46,13 @@ const NO_CHECK_BEFORE_LOCK: Variant = {
   unsafe: /use after free: CPU 0/,
 }
 
+/** Where readers are counted, the end of the first walk is the end of what RCU holds: then the check is needed under RCU as well. */
+const NO_CHECK_BEFORE_LOCK_PREEMPTIBLE: Variant = {
+  ...NO_CHECK_BEFORE_LOCK,
+  name: 'no-check-before-lock-preemptible',
+  on: { design: 'speculative', freeing: 'rcu-batch', rcu: 'preemptible' },
+}
+
 const UPPER_LEVELS_POPULATED: Variant = {
   name: 'upper-levels-populated',
   wrong: 'missing upper tables are allocated, as a fault under a lock does',
@@ -74,5 +81,5 @@ export const speculativeFaultVsMunmap: Scenario = scenario({
     return { calls: [[mm.write(page + 1, 7)], [mm.munmap(page, 2), stage.waitForCallbacks]] }
   },
   expect,
-  variants: [NO_CHECK_UNDER_LOCK, NO_CHECK_BEFORE_LOCK, UPPER_LEVELS_POPULATED],
+  variants: [NO_CHECK_UNDER_LOCK, NO_CHECK_BEFORE_LOCK, NO_CHECK_BEFORE_LOCK_PREEMPTIBLE, UPPER_LEVELS_POPULATED],
 })

@@ -1,7 +1,7 @@
 // Grace periods: RCU by quiescent states and SRCU by counting, each with readers that must not see what they hold freed,
 // and with classical mistakes that must be caught.
 import { readFileSync } from 'node:fs'
-import { beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type Instructions, randomScheduler, run, type Stepped, type Steps, type Task } from '../../src/check/index.ts'
 import { Mode } from '../../src/kernel/machine/entry.ts'
 import { Cpu } from '../../src/kernel/machine/percpu.ts'
@@ -33,11 +33,11 @@ function* reader(i: number): Steps<number> {
   let wrong = 0
   for (let round = 0; round < 2; round++) {
     yield* entry.setContext(Mode.kernel)
-    rcu.rcuReadLock()
+    yield* rcu.rcuReadLock()
     if ((yield on.readOnce(PUBLISHED + i)) !== 0) {
       for (let look = 0; look < 4; look++) if ((yield on.readOnce(FREED + i)) !== 0) wrong++
     }
-    rcu.rcuReadUnlock()
+    yield* rcu.rcuReadUnlock()
     yield* entry.setContext(Mode.outside)
   }
   return wrong
@@ -112,8 +112,8 @@ describe('RCU', () => {
     ['a grace period under way counts for those who come later', '+ 3) & ~1', '+ 2) & ~1'],
     [
       'a new grace period believes the snapshots of the last',
-      '(seq & 1) === 0 || load(snapshots + i) === context',
-      'load(snapshots + i) === context',
+      '(seq & 1) === 0 || load(snapshots + i) === reader',
+      'load(snapshots + i) === reader',
     ],
     ['a CPU in the kernel is taken to be quiescent', 'contextMode(context) === Mode.kernel', 'contextMode(context) === Mode.user'],
   ])('is caught when %s', async (_name, from, to) => {
@@ -123,6 +123,92 @@ describe('RCU', () => {
     expect(firstFailure(3000, synchronous(broken))).toContain('freed inside a reader')
   })
 })
+
+/** As `reader`, in sections alone, or with interrupts off: nobody needs to know that it is in the kernel. */
+function* countedReader(i: number, how: 'section' | 'nested' | 'interrupts off'): Steps<number> {
+  let wrong = 0
+  for (let round = 0; round < 2; round++) {
+    if (how === 'interrupts off') yield on.irqSave()
+    else yield* rcu.rcuReadLock()
+    if (how === 'nested') yield* rcu.rcuReadLock()
+    if ((yield on.readOnce(PUBLISHED + i)) !== 0) {
+      for (let look = 0; look < 4; look++) {
+        if ((yield on.readOnce(FREED + i)) !== 0) wrong++
+        if (look === 1 && how === 'nested') yield* rcu.rcuReadUnlock()
+      }
+    } else if (how === 'nested') yield* rcu.rcuReadUnlock()
+    if (how === 'interrupts off') yield on.irqRestore()
+    else yield* rcu.rcuReadUnlock()
+  }
+  return wrong
+}
+
+/** As it, holding nothing. */
+function* bareReader(i: number): Steps<number> {
+  yield* entry.setContext(Mode.kernel)
+  let wrong = 0
+  if ((yield on.readOnce(PUBLISHED + i)) !== 0) {
+    for (let look = 0; look < 4; look++) if ((yield on.readOnce(FREED + i)) !== 0) wrong++
+  }
+  yield* entry.setContext(Mode.outside)
+  return wrong
+}
+
+describe('preemptible RCU', () => {
+  const around = (form: Rcu, read: (i: number) => Steps<number>): Task[] => [
+    () => updater(form, 0),
+    () => read(0),
+    () => caller(form, 1),
+    () => read(1),
+  ]
+  beforeAll(async () => choose(1))
+  afterAll(async () => choose(0))
+
+  it.each(['section', 'nested', 'interrupts off'] as const)('ends no grace period while a reader from before is inside: %s', (how) => {
+    expect(
+      firstFailure(
+        1000,
+        around(rcu, (i) => countedReader(i, how)),
+      ),
+    ).toBe('')
+  })
+
+  it('waits for nobody who is in the kernel and in no section', () => {
+    const stays = function* (): Steps<number> {
+      yield* entry.setContext(Mode.kernel)
+      return 0
+    }
+    expect(firstFailure(50, [() => updater(rcu, 0), stays])).toBe('')
+    expect(firstFailure(500, around(rcu, bareReader))).toContain('freed inside a reader')
+  })
+
+  it.each([
+    ['nested readers are forgotten', '(readers & NESTING) !== 0 ||', '(readers & NESTING) === 1 ||', 'nested'],
+    ['regions with interrupts off are no readers', ' || readOnce(cpu + Cpu.irqOff) !== 0', '', 'interrupts off'],
+    [
+      'a new grace period believes the snapshots of the last',
+      '(seq & 1) === 0 || load(snapshots + i) === reader',
+      'load(snapshots + i) === reader',
+      'section',
+    ],
+  ] as const)('is caught when %s', async (_name, from, to, how) => {
+    const text = textOf('sync/rcu.ts')
+    expect(text).toContain(from)
+    const broken = (await tiny.tree.load('sync/rcu.ts', text.replace(from, to))) as Rcu
+    expect(
+      firstFailure(
+        3000,
+        around(broken, (i) => countedReader(i, how)),
+      ),
+    ).toContain('freed inside a reader')
+  })
+})
+
+/** Binds the stepped kernel to a flavour of RCU (see `RcuFlavour`). */
+async function choose(flavour: number): Promise<void> {
+  const { bindAxes } = (await tiny.tree.module('machine/axes.ts')) as unknown as typeof import('../../src/kernel/machine/axes.ts')
+  bindAxes(0, flavour, 0)
+}
 
 function* sleepyReader(form: Srcu, i: number): Steps<number> {
   let wrong = 0

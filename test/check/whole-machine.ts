@@ -27,7 +27,7 @@ export async function wholeMachine(
   arch: string,
   design: string,
   cpus: number,
-  more: Pick<MachineOptions, 'geometry' | 'freeing' | 'index'> = {},
+  more: Pick<MachineOptions, 'geometry' | 'freeing' | 'index' | 'rcu' | 'tables'> = {},
 ): Promise<WholeMachine> {
   const memory = more.geometry === 'small' ? {} : { memory: FRAMES * 2 ** archByName(arch).pageShift }
   const { buffer } = bootMachine({ arch, design, cpus, poison: true, ...memory, ...more })

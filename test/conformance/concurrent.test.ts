@@ -10,7 +10,7 @@ import { Placement } from '../../src/kernel/syscall/mmap.ts'
 import { Remap } from '../../src/kernel/syscall/mremap.ts'
 import { Vm } from '../../src/kernel/vma/vma.ts'
 import { type Kernel, tearDown, type WholeMachine, wholeMachine } from '../check/whole-machine.ts'
-import { combinations, rbtreeCombinations, share } from '../combinations.ts'
+import { combinations, furtherAxes, rbtreeCombinations, share } from '../combinations.ts'
 
 const SEEDS = 60
 const SMALL_SEEDS = 20
@@ -542,5 +542,12 @@ describe.each(combinations)('%s on %s', (design, arch, parts, part) => {
 describe.each(rbtreeCombinations)('%s on %s, VMAs in an rbtree', (design, arch, parts, part) => {
   test.each(share(Object.entries(CASES), parts, part))('%s', async (_, one) => {
     tryOut(await wholeMachine(tree, arch, design, CPUS, { index: 'rbtree' }), 1000, one, one.seeds ?? SEEDS)
+  })
+})
+
+describe.each(furtherAxes)('with %s', (_, axes, pairs) => {
+  test.each(pairs)('%s on %s', async (design, arch) => {
+    const small = { geometry: 'small', freeing: arch === 'x86_64' ? 'rcu-batch' : 'pte-free-defer', ...axes } as const
+    for (const one of Object.values(CASES)) tryOut(await wholeMachine(tree, arch, design, CPUS, small), 100, one, SMALL_SEEDS)
   })
 })

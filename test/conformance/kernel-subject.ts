@@ -58,7 +58,7 @@ export class KernelSubject implements Subject {
     design: string,
     arch = 'x86_64',
     factory: ExecutorFactory = nativeExecutor,
-    options: Pick<MachineOptions, 'geometry' | 'freeing' | 'index'> = {},
+    options: Pick<MachineOptions, 'geometry' | 'freeing' | 'index' | 'rcu' | 'tables'> = {},
   ) {
     this.#factory = factory
     this.#design = designByName(design)

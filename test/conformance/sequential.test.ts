@@ -4,7 +4,7 @@
 import { fileURLToPath } from 'node:url'
 import { describe, expect, test } from 'vitest'
 import { freeings } from '../../src/kernel/pagetable/freeing.ts'
-import { rbtreeCombinations, sequentialCombinations, share } from '../combinations.ts'
+import { furtherAxes, rbtreeCombinations, sequentialCombinations, share } from '../combinations.ts'
 import { canonical, firstDifference } from '../linux/answer.ts'
 import { CASES } from '../linux/cases.ts'
 import { OracleSubject } from '../linux/oracle_subject.ts'
@@ -84,5 +84,20 @@ describe.each(rbtreeCombinations)('%s on %s, VMAs in an rbtree', (design, arch) 
     const alike = new KernelSubject(design, arch, stepped.factory, { geometry: 'small', index: 'rbtree' })
     await stepped.bind(alike.machine)
     for (const { list, answers } of recording.entries.slice(0, 15)) compare(alike, list, answers)
+  })
+})
+
+describe.each(furtherAxes)('with %s', (_, axes, pairs) => {
+  test.each(pairs)('%s on %s answers the same', async (design, arch) => {
+    for (const geometry of ['small', 'real'] as const) {
+      const subject = new KernelSubject(design, arch, nativeExecutor, { geometry, ...axes })
+      for (const list of Object.values(CASES)) compare(subject, list, new OracleSubject().run(list))
+      recording.entries.forEach(({ list, answers }, i) => {
+        if (i % 8 === 0) compare(subject, list, answers)
+      })
+    }
+    const alike = new KernelSubject(design, arch, stepped.factory, { geometry: 'small', ...axes })
+    await stepped.bind(alike.machine)
+    for (const { list, answers } of recording.entries.slice(0, 10)) compare(alike, list, answers)
   })
 })

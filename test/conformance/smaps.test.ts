@@ -120,6 +120,8 @@ const UNSAFE: Readonly<Record<keyof typeof SmapsWalk, (arch: string) => readonly
   // The draft takes a page off its list by words that are a queued rcu_head: the callback behind it becomes another, and the mm is freed.
   mmapLock: (arch) => (archByName(arch).fragments === Fragments.halves ? ['pte-free-defer-one-head'] : []),
   rcu: () => ['immediate', 'ipi', 'ipi-all'],
+  // In the kernel, which is not preempted: for a grace period that is as good as a section.
+  bare: () => ['immediate', 'ipi', 'ipi-all'],
   // Where invalidations are broadcast nobody's flush waits for a CPU that has interrupts off.
   irqOff: (arch) => (archByName(arch).invalidate === Invalidate.ipi ? ['immediate'] : ['immediate', 'ipi']),
 }

@@ -1,6 +1,7 @@
 // Exploration of a model in one of the modes, with a verdict that says no more than what was done.
 import { type Budget, createBudget, type Limits } from './budget.ts'
 import { enumerate } from './enumerate.ts'
+import { mergeSections } from './irq-off.ts'
 import type { Model } from './model.ts'
 import { exploreOptimal } from './optimal.ts'
 import { compress } from './path.ts'
@@ -50,7 +51,7 @@ export function explore(model: Model, options: ExploreOptions = {}): ExploreRepo
   const { mode = 'exhaustive', preemptions = DEFAULT_PREEMPTIONS } = options
   const started = performance.now()
   const budget = createBudget(options)
-  const found: Findings = { message: '', path: [], violations: 0, ran: 0, yieldPoints: 0 }
+  const found: Findings = { message: '', path: [], violations: 0, ran: 0, yieldPoints: 0, irqOff: [] }
   const meter = createMeter(options.onProgress, started)
   const sharing: { learned?: Sharing } = {}
   const plan = planPhases(mode, preemptions, model.digest !== undefined, found)
@@ -71,6 +72,7 @@ export function explore(model: Model, options: ExploreOptions = {}): ExploreRepo
     step = plan.next(result)
   }
   found.yieldPoints = model.yieldPoints()
+  found.irqOff = model.irqOff?.() ?? []
   return reportOn(step.value.phases, found, step.value.preemptions, performance.now() - started)
 }
 
@@ -167,7 +169,7 @@ export async function exploreJobs(source: ModelSource, options: JobOptions): Pro
     ...(options.milliseconds === undefined ? {} : { milliseconds: options.milliseconds }),
   }
   const started = performance.now()
-  const found: Findings = { message: '', path: [], violations: 0, ran: 0, yieldPoints: 0 }
+  const found: Findings = { message: '', path: [], violations: 0, ran: 0, yieldPoints: 0, irqOff: [] }
   const workers = await startWorkers(source, jobs, maxSteps, keepGoing)
   try {
     const plan = planPhases(mode, preemptions, true, found)
@@ -176,7 +178,7 @@ export async function exploreJobs(source: ModelSource, options: JobOptions): Pro
     let step = plan.next()
     while (!step.done) {
       const offset = before
-      const { result, violations, message, path, yieldPoints, places } = await workers.search(
+      const { result, violations, message, path, yieldPoints, places, irqOff } = await workers.search(
         { bound: step.value.bound, states, limits, executions: offset, milliseconds: performance.now() - started },
         options.onProgress === undefined
           ? undefined
@@ -192,6 +194,7 @@ export async function exploreJobs(source: ModelSource, options: JobOptions): Pro
       found.violations += violations
       found.ran |= result.tally.ran
       for (const place of places) seen.add(place)
+      found.irqOff = mergeSections([...found.irqOff, ...irqOff])
       found.yieldPoints = Math.max(found.yieldPoints, yieldPoints, seen.size)
       before += result.tally.executions
       step = plan.next(phaseOf(result))

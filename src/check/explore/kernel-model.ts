@@ -12,6 +12,7 @@ import type { Machine, Task } from '../execution.ts'
 import type { Watch } from '../watch.ts'
 import { mixInto } from './digest.ts'
 import { DISABLED } from './footprint.ts'
+import { createIrqOffMeter } from './irq-off.ts'
 import { digestKernel } from './kernel-digest.ts'
 import { markPlain, restoreMemory } from './kernel-memory.ts'
 import {
@@ -62,6 +63,7 @@ export function kernelModel(scenario: KernelScenario): Model {
   const state = createKernelState(machine, calls, watch, handWritten)
   const { rows } = state
   const agents = machine.interrupt === null ? cpus : cpus * 2
+  const irqOff = createIrqOffMeter(state)
   const present = (object: number): number => objectValue(state, object)
   let error = ''
   let current = 0
@@ -116,6 +118,7 @@ export function kernelModel(scenario: KernelScenario): Model {
     reset: () => {
       restoreMemory(state.memory)
       machine.tree.announce.observe(observer)
+      irqOff.reset()
       state.inHandler.fill(0)
       state.woken.fill(0)
       state.sleepers.length = 0
@@ -147,7 +150,9 @@ export function kernelModel(scenario: KernelScenario): Model {
     step: (agent) => {
       current = agent
       try {
+        if (agent < cpus) irqOff.before(agent)
         stepAgent(state, agent)
+        if (agent < cpus) irqOff.after(agent)
       } catch (thrown) {
         guarded(agent, () => {
           throw thrown
@@ -197,6 +202,7 @@ export function kernelModel(scenario: KernelScenario): Model {
     place: () => formatSite(machine.tree.sites[lastSite] ?? UNKNOWN_SITE),
     describe: (agent) => describeAgent(state, agent),
     places: () => Array.from(passed.keys()).filter((site) => passed[site] !== 0 || state.seen[site] !== 0),
+    irqOff: irqOff.sections,
     yieldPoints: () => state.seen.reduce((total, one) => total + one, 0),
   }
 }

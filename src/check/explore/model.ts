@@ -1,6 +1,7 @@
 // What exploration asks of a program: agents that each announce one operation at a time, and memory that can be brought
 // back. Litmus programs (litmus.ts) and the stepped kernel (kernel-model.ts) are its implementations.
 import type { Footprints } from './footprint.ts'
+import type { IrqOffSection } from './irq-off.ts'
 
 /** Whether an agent can go on. */
 export const Status = Object.freeze({
@@ -68,6 +69,8 @@ export interface Model {
   place?(): string
   /** The numbers of the places seen so far, where the program has places. */
   places?(): readonly number[]
+  /** The longest sections with interrupts off so far, where there are interrupts. */
+  irqOff?(): readonly IrqOffSection[]
   /** Places in the program seen so far (yield points), for reports. */
   yieldPoints(): number
 }

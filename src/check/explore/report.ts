@@ -1,4 +1,5 @@
 // What an exploration says of itself, put together from its phases.
+import type { IrqOffSection } from './irq-off.ts'
 import type { Path } from './path.ts'
 
 /**
@@ -40,6 +41,8 @@ export interface ExploreReport {
   readonly locations: number
   readonly yieldPoints: number
   readonly agents: number
+  /** For each CPU and place that turns interrupts off: the most steps until they were on again, the longest first. */
+  readonly irqOff: readonly IrqOffSection[]
   readonly milliseconds: number
 }
 
@@ -73,6 +76,7 @@ export interface Findings {
   /** Agents as bits. */
   ran: number
   yieldPoints: number
+  irqOff: readonly IrqOffSection[]
 }
 
 /** The report on `phases`, complete to `preemptions`. Throws when nothing was explored: that proves nothing. */
@@ -106,6 +110,7 @@ export function reportOn(phases: readonly PhaseResult[], found: Findings, preemp
     locations: most((phase) => phase.locations),
     yieldPoints: found.yieldPoints,
     agents,
+    irqOff: found.irqOff,
     milliseconds,
   }
 }

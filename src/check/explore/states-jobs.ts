@@ -2,6 +2,7 @@
 // branches to those that have none.
 import { Worker } from 'node:worker_threads'
 import type { Limits } from './budget.ts'
+import { type IrqOffSection, mergeSections } from './irq-off.ts'
 import type { Path } from './path.ts'
 import type { StateResult } from './states.ts'
 import { beginControl, type Control, controlBytes, executionsOf, openControl } from './states-control.ts'
@@ -17,6 +18,7 @@ export interface SharedResult {
   readonly path: Path
   readonly yieldPoints: number
   readonly places: readonly number[]
+  readonly irqOff: readonly IrqOffSection[]
 }
 
 /** Counts of a phase under way: runs, states, steps of the latest run, fraction done. */
@@ -139,5 +141,6 @@ function sum(answers: readonly WorkerAnswer[]): SharedResult {
     path: wrong[0]?.path ?? [],
     yieldPoints: Math.max(...done.map((one) => one.yieldPoints)),
     places: done.flatMap((one) => one.places),
+    irqOff: mergeSections(done.flatMap((one) => one.irqOff)),
   }
 }

@@ -1,6 +1,7 @@
 // A Worker that takes part in a shared search: builds the model once, then does its part of one phase after the other.
 import { parentPort, workerData } from 'node:worker_threads'
 import { type Budget, createBudget, type Limits } from './budget.ts'
+import type { IrqOffSection } from './irq-off.ts'
 import type { Model } from './model.ts'
 import { compress } from './path.ts'
 import { replay } from './replay.ts'
@@ -65,6 +66,7 @@ export type WorkerAnswer =
       /** Places seen: how many, and where they have numbers which. */
       readonly yieldPoints: number
       readonly places: readonly number[]
+      readonly irqOff: readonly IrqOffSection[]
     }
 
 const start = workerData as WorkerStart
@@ -123,6 +125,7 @@ function takePart(model: Model, phase: WorkerPhase): WorkerAnswer {
     path,
     yieldPoints: model.yieldPoints(),
     places: model.places?.() ?? [],
+    irqOff: model.irqOff?.() ?? [],
   }
 }
 

@@ -2,6 +2,7 @@
 // atomic operation each; the stepped build puts its own file of the same names here, in which each instruction stops.
 // Names and meanings are Linux's (LKMM). JavaScript's atomics are sequentially consistent, so every ordering that an
 // instruction names is over-fulfilled natively; the name says what the algorithm needs.
+import { RCU_PREEMPTIBLE } from './axes.ts'
 import { boundHeap } from './heap.ts'
 import { CPU_STRIDE, Cpu } from './percpu.ts'
 
@@ -187,12 +188,19 @@ export function futexWake(p: number, count: number): void {
 
 /** local_irq_save: IPIs are not answered until `irqRestore`. */
 export function irqSave(): void {
-  heap.words[me.area + Cpu.irqOff] = (heap.words[me.area + Cpu.irqOff] as number) + 1
+  if (RCU_PREEMPTIBLE) publishIrqOff(1)
+  else heap.words[me.area + Cpu.irqOff] = (heap.words[me.area + Cpu.irqOff] as number) + 1
+}
+
+/** Counts interrupts off where others look: a grace period waits for such a region, and must not miss that it has begun. */
+function publishIrqOff(delta: number): void {
+  heap.ops.store(me.area + Cpu.irqOff, (heap.words[me.area + Cpu.irqOff] as number) + delta)
 }
 
 /** local_irq_restore: undoes one `irqSave`; a pending IPI is answered once all are undone. */
 export function irqRestore(): void {
-  heap.words[me.area + Cpu.irqOff] = (heap.words[me.area + Cpu.irqOff] as number) - 1
+  if (RCU_PREEMPTIBLE) publishIrqOff(-1)
+  else heap.words[me.area + Cpu.irqOff] = (heap.words[me.area + Cpu.irqOff] as number) - 1
   pollInterrupts()
 }
 

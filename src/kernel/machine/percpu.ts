@@ -27,7 +27,8 @@ export const Cpu = struct({
   flushLock: 1, // guards the two words below: what others want this TLB to forget
   flushStart: 1,
   flushEnd: 1,
-  lineA: 9,
+  rcuReaders: 1, // sections that have ended | nesting of the one under way (see `sync/rcu.ts`), where RCU counts readers
+  lineA: 8,
   waitNext: 1, // this CPU as a waiter of one rwsem (FIFO)
   waitKind: 1,
   waitGranted: 1, // futex word

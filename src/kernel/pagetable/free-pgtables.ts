@@ -19,16 +19,19 @@ import { clearHigh, upperGet, upperNone, upperTable } from './entries.ts'
 import { pgdOffset, spanEnd, tableIndex } from './levels.ts'
 import { tlbRemoveTable } from './mmu-gather.ts'
 import { Level } from './table-alloc.ts'
+import { groupEnd, groupStart } from './table-group.ts'
 
 /** The bounds that free everything: at exit. */
 export const FLOOR_ALL = 0
 export const CEILING_ALL = 0x7fffffff
 
-/** free_pgd_range: frees the tables for the pages from `start` to `end` (exclusive). A gather is under way on this CPU. */
+/** free_pgd_range: frees the tables for the pages from `start` to `end` (exclusive) and for the groups that they lie in. A gather is under way on this CPU. */
 export function freePgdRange(mm: number, start: number, end: number, floor: number, ceiling: number): void {
-  let vpn = start
-  while (vpn < end) {
-    const next = spanEnd(vpn, PGDIR_SHIFT, end)
+  // Tables that were allocated together go together, also those without a page of the range below them.
+  let vpn = groupStart(start)
+  const last = groupEnd(end)
+  while (vpn < last) {
+    const next = spanEnd(vpn, PGDIR_SHIFT, last)
     const slot = pgdOffset(mm, vpn)
     if (PTRS_PER_P4D !== 1) freeBelow(slot, Level.p4d, PGDIR_SHIFT, vpn, next, floor, ceiling)
     else if (PTRS_PER_PUD !== 1) freeBelow(slot, Level.pud, PGDIR_SHIFT, vpn, next, floor, ceiling)

@@ -24,6 +24,7 @@ import { rcuReadLock, rcuReadUnlock } from '../sync/rcu.ts'
 import { spinLock, spinUnlock } from '../sync/spinlock.ts'
 import { pmdpGetLockless, Upper, upperIsTable, upperNone, upperSet, upperTable } from './entries.ts'
 import { Level, tableAlloc, tableFree } from './table-alloc.ts'
+import { pteAllocGroup, tableGroup } from './table-group.ts'
 
 /** Index into a table whose entries cover 2^`shift` pages each, for the real page number that `vpn` stands for. */
 export function tableIndex(vpn: number, shift: number, entries: number): number {
@@ -166,9 +167,10 @@ function upperPopulate(mm: number, slot: number, level: number, guard: number, v
   return refused ? 2 : 0
 }
 
-/** pte_alloc: makes sure that the PMD slot has (or had) a PTE table. Returns 0, or 1 without memory. */
+/** pte_alloc: makes sure that the PMD slot has (or had) a PTE table. Returns 0, or 1 without memory. Contract as `pmdAlloc`. */
 export function pteAlloc(mm: number, pmd: number): number {
-  return upperNone(readOnce(pmd)) ? upperPopulate(mm, pmd, Level.pte, 0, 0) : 0
+  if (!upperNone(readOnce(pmd))) return 0
+  return tableGroup() > 1 ? pteAllocGroup(mm, pmd) : upperPopulate(mm, pmd, Level.pte, 0, 0)
 }
 
 /**

@@ -80,7 +80,8 @@ export function tableAlloc(mm: number, level: number): number {
   return table
 }
 
-function countTableAlloc(): void {
+/** Counts one allocation of page tables, be it of one or of a page of them. */
+export function countTableAlloc(): void {
   const cpu = thisCpu()
   store(cpu + Cpu.statTableAllocs, load(cpu + Cpu.statTableAllocs) + 1)
 }
@@ -112,16 +113,23 @@ function pteFragmentAlloc(mm: number): number {
   return fragment !== 0 ? fragment : pteFragmentFromFreshPage(mm)
 }
 
-function pteFragmentFromFreshPage(mm: number): number {
+/** An empty page for fragments of `mm`, which has still to be counted: its struct page, or 0. */
+export function freshTablePage(mm: number): number {
   const page = allocPage(PageFlag.table)
   if (page === 0) return 0
   if (load(Global.fragmentMaps) !== 0 && fragmentMapsAlloc(page) !== 0) {
     freePage(page)
     return 0
   }
-  const table = pageToVirt(page)
-  clearPtes(table, PAGE_WORDS)
+  clearPtes(pageToVirt(page), PAGE_WORDS)
   store(page + Page.ptMm, mm)
+  return page
+}
+
+function pteFragmentFromFreshPage(mm: number): number {
+  const page = freshTablePage(mm)
+  if (page === 0) return 0
+  const table = pageToVirt(page)
   writeOnce(page + Page.ptFragRefcount, 1)
   spinLock(mm + Mm.pageTableLock)
   // Whoever loses this race keeps a page of which only one fragment is ever used.
@@ -152,6 +160,10 @@ export function pteFragmentDestroy(mm: number): void {
   if (fragment === 0) return
   store(mm + Mm.pteFragment, 0)
   const page = virtToPage(fragment)
-  const unused = PTE_FRAGMENTS - (fragment - pageToVirt(page)) / PTE_TABLE_WORDS
+  pteFragmentsPut(page, PTE_FRAGMENTS - (fragment - pageToVirt(page)) / PTE_TABLE_WORDS)
+}
+
+/** Gives back `unused` fragments of `page` that were never handed out. */
+export function pteFragmentsPut(page: number, unused: number): void {
   if (atomicAdd(page + Page.ptFragRefcount, -unused) === 0) freeTablePage(page)
 }

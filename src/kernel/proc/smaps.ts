@@ -1,5 +1,5 @@
 // The walker of /proc/PID/smaps: counts what a range of an address space has mapped, page table by page table. One walk under
-// three kinds of protection: mmap_lock as in production; RCU alone; interrupts off alone. The last two are what is argued
+// four kinds of protection: mmap_lock as in production; RCU alone; interrupts off alone; none. The last three are what is argued
 // about ("can page tables be walked without mmap_lock?"): they need no VMA, and are as safe as tables are freed carefully.
 import { ENTRY_WORDS } from '../arch/arch.ts'
 import { irqRestore, irqSave, load, store, thisCpu } from '../machine/instructions.ts'
@@ -16,9 +16,10 @@ import { Vma } from '../vma/vma.ts'
 /**
  * What protects the walk. `mmapLock`: mmap_lock for reading throughout, and each table's lock; only what lies in a VMA is
  * walked, because a munmap that has downgraded its lock may be freeing tables elsewhere. `rcu`: an RCU section around each
- * table, from the top level down, and `pteOffsetMap`. `irqOff`: the same with interrupts off and no RCU section.
+ * table, from the top level down, and `pteOffsetMap`. `irqOff`: the same with interrupts off and no RCU section. `bare`: the same
+ * with nothing held, as if to be in the kernel were enough; where entries are read whole.
  */
-export const SmapsWalk = Object.freeze({ mmapLock: 0, rcu: 1, irqOff: 2 })
+export const SmapsWalk = Object.freeze({ mmapLock: 0, rcu: 1, irqOff: 2, bare: 3 })
 
 /**
  * Reads the pages from `start` to `end` (exclusive) of `mm`, which somebody keeps alive (`Mm.users`); `how`: see
@@ -78,7 +79,7 @@ function smapsPteRange(pmd: number, start: number, end: number, how: number): vo
   else if (how === SmapsWalk.rcu) pteUnmap(ptep)
 }
 
-/** The entry of page `vpn` below `pmd`, or 0: locked, under RCU, or with interrupts off as they are already. */
+/** The entry of page `vpn` below `pmd`, or 0: locked, under RCU, or as it is, with interrupts off already or nothing held. */
 function mapTable(pmd: number, vpn: number, how: number): number {
   if (how === SmapsWalk.mmapLock) return pteOffsetMapLock(pmd, vpn)
   if (how === SmapsWalk.rcu) return pteOffsetMap(pmd, vpn)

@@ -74,6 +74,14 @@ export function find(tree: number, index: number): number {
   return entry
 }
 
+/** The same without an RCU section: the kernel is taken not to be preempted. */
+export function findBare(tree: number, index: number): number {
+  enterKernel()
+  const entry = mtLoad(tree, index)
+  exitKernel()
+  return entry
+}
+
 /** Visits every entry. Returns which it saw, as bits; -1 if something is no entry, or came twice or in the wrong order. */
 export function scan(tree: number): number {
   enterKernel()

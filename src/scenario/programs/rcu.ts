@@ -1,7 +1,7 @@
 // Readers under RCU and updaters of the object that a word points to. An object comes from a slab and holds its value twice;
 // once freed it is poisoned, so that a reader who still holds it sees neither.
 import { design } from '../../kernel/design/design.ts'
-import { rcuDereference, readOnce, store, xchg } from '../../kernel/machine/instructions.ts'
+import { irqRestore, irqSave, rcuDereference, readOnce, store, xchg } from '../../kernel/machine/instructions.ts'
 import { Cache, kmemCacheAlloc, kmemCacheFree } from '../../kernel/memory/slab.ts'
 import { rcuBarrier } from '../../kernel/softirq.ts'
 import { callRcu, rcuAdvance, rcuReadLock, rcuReadUnlock, synchronizeRcu } from '../../kernel/sync/rcu.ts'
@@ -47,6 +47,58 @@ export function read(pointer: number): number {
   const value = readInside(pointer)
   exitKernel()
   return value
+}
+
+/** The same with a section inside the section, which ends before the second look. */
+export function readNested(pointer: number): number {
+  enterKernel()
+  rcuReadLock()
+  const object = rcuDereference(pointer)
+  rcuReadLock()
+  const value = readOnce(object + VALUE)
+  rcuReadUnlock()
+  const again = readOnce(object + AGAIN)
+  rcuReadUnlock()
+  exitKernel()
+  return value === again ? value : -1
+}
+
+/** The same with interrupts off instead of a section; with `nested`, there is a section inside that ends before the second look. */
+export function readIrqOff(pointer: number, nested: number): number {
+  enterKernel()
+  irqSave()
+  const object = rcuDereference(pointer)
+  if (nested !== 0) rcuReadLock()
+  const value = readOnce(object + VALUE)
+  if (nested !== 0) rcuReadUnlock()
+  const again = readOnce(object + AGAIN)
+  irqRestore()
+  exitKernel()
+  return value === again ? value : -1
+}
+
+/** The same with nothing around it: whoever does that relies on not being preempted in the kernel. */
+export function readBare(pointer: number): number {
+  enterKernel()
+  const object = rcuDereference(pointer)
+  const value = readOnce(object + VALUE)
+  const again = readOnce(object + AGAIN)
+  exitKernel()
+  return value === again ? value : -1
+}
+
+/** In the kernel from here on, and in a section, until `leaveSection`: a grace period that begins meanwhile is held up. */
+export function enterSection(): number {
+  enterKernel()
+  rcuReadLock()
+  return 0
+}
+
+/** Ends what `enterSection` began. */
+export function leaveSection(): number {
+  rcuReadUnlock()
+  exitKernel()
+  return 0
 }
 
 function updateInside(pointer: number, value: number): void {
