@@ -143,8 +143,6 @@ export const SCENARIOS: readonly Scenario[] = Object.freeze([
   twoDeferredFragments,
   twoDeferredFragmentsOf256,
   ...Object.values(smapsAndPreemption),
-  smapsUnderMmapLockShowsNoHole,
-  smapsUnderRcuShowsHoles,
   ...Object.values(tablesByThePage),
   ...Object.values(anonVmaOfAFamily),
   ...Object.values(copyOnWriteTwice),

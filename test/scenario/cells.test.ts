@@ -16,6 +16,11 @@ const narrow: Scenario = { ...base, designs: ['vma-lock'], archs: ['x86_64', 'po
 
 const combinations = (cells: readonly Cell[]): string[] => cells.map((cell) => cellName(cell).replace(/^.*\[|\]$/g, ''))
 
+it('every scenario that ships has a name of its own', () => {
+  const names = SCENARIOS.map(({ name }) => name)
+  expect(names.filter((name, at) => names.indexOf(name) !== at)).toEqual([])
+})
+
 it('every broken variant that ships fits the kernel', () => {
   for (const { name, variants = [] } of SCENARIOS)
     for (const variant of variants) expect(Object.keys(editedFiles(variant)).length, `${name}:${variant.name}`).toBeGreaterThan(0)
