@@ -54,13 +54,19 @@ export async function checkCommand(wanted: readonly string[], options: CheckComm
   return exit
 }
 
-/** The scenarios that `name` asks for: `fault-vs-munmap`, one of its variants, or the start of names with a `*`. */
+/** The scenarios that `name` asks for: `fault-vs-munmap`, one of its variants, or names with `*` for a part of them. */
 function named(name: string, known: readonly Scenario[]): readonly Scenario[] {
   const plain = name.split(':')[0] as string
-  return plain.endsWith('*') ? known.filter((one) => one.name.startsWith(plain.slice(0, -1))) : known.filter((one) => one.name === plain)
+  return known.filter((one) => fits(one.name, plain))
 }
 
-/** `fault-vs-munmap`, `srcu:one-scan`, or the start of names with a `*`. */
+/** Whether `name` is `wanted`, in which each `*` stands for anything. */
+function fits(name: string, wanted: string): boolean {
+  const parts = wanted.split('*').map((part) => part.replace(/[^a-z0-9]/gi, '\\$&'))
+  return new RegExp(`^${parts.join('.*')}$`).test(name)
+}
+
+/** `fault-vs-munmap`, `srcu:one-scan`, or a part of names with `*` for the rest. */
 function chosen(wanted: readonly string[], known: readonly Scenario[], options: CheckCommandOptions): readonly Cell[] {
   return wanted.flatMap((name) => {
     const [plain, variant] = name.split(':') as [string, string | undefined]

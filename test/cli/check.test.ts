@@ -37,6 +37,13 @@ interface CheckJson {
 const json = (ran: Ran): CheckJson => JSON.parse(ran.stdout) as CheckJson
 
 describe('gracewalk check', () => {
+  it('takes a * for any part of a name', () => {
+    const ran = gracewalk('check', 'spin*exc*', 'sp*on', '--mode', 'random', '--executions', '2', '--json', '--no-variants')
+    expect([...new Set(json(ran).results.map(({ scenario }) => scenario))]).toEqual(['spinlock-exclusion'])
+    expect(gracewalk('check', 'pinlock*').status).toBe(2)
+    expect(gracewalk('check', '.*').status).toBe(2)
+  })
+
   it('lists the scenarios, their questions and variants', () => {
     const { status, stdout } = gracewalk('check', '--list')
     expect(status).toBe(0)
