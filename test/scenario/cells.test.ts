@@ -45,7 +45,8 @@ describe('cellsOf', () => {
     const designsIn = (cells: readonly Cell[]): string[] => [...new Set(cells.map(({ combination }) => combination.design))]
     expect(USUAL_DESIGNS).toContain('speculative')
     expect(USUAL_DESIGNS).not.toContain('speculative-irq')
-    expect(designsIn(cellsOf([base]))).toEqual(USUAL_DESIGNS)
+    expect(designsIn(cellsOf([base]))).toEqual(['mmap-lock', 'speculative', 'vma-lock'])
+    expect(designsIn(cellsOf([base], { designs: ['srcu'] }))).toEqual(['srcu'])
     expect(designsIn(cellsOf([base], { designs: ['speculative-irq'] }))).toEqual(['speculative-irq'])
     expect(designsIn(cellsOf([{ ...base, designs: ['speculative-irq'] }]))).toEqual(['speculative-irq'])
   })

@@ -11,7 +11,7 @@ export interface Design {
   /** The design that this one is a variation of: scenarios that name no designs leave it out. */
   readonly formOf?: string
 
-  /** Where scenarios that name neither designs nor architectures ask about it; everywhere if it is left out. */
+  /** The architectures on which scenarios that name no designs ask about it; all if it is left out. `gracewalk matrix` asks everywhere. */
   readonly usualArchs?: readonly string[]
 
   /** Proposed, and unsafe somewhere: there to be shown so, and used only where it is asked for. */

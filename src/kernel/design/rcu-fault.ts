@@ -175,7 +175,7 @@ const COUNTERS = Object.freeze([
 export const rcuFault: Design = Object.freeze({
   name: 'rcu-fault',
   // What it does with page tables differs between architectures only by how they are freed: its own scenarios ask that.
-  usualArchs: Object.freeze(['x86_64']),
+  usualArchs: Object.freeze([]),
   counters: COUNTERS,
   handleFault,
   releaseFault,

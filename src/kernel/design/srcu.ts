@@ -252,7 +252,7 @@ const COUNTERS = Object.freeze([
 /** Whole faults under SRCU; VMAs and their files go through call_srcu. */
 export const srcu: Design = Object.freeze({
   name: 'srcu',
-  usualArchs: Object.freeze(['x86_64']),
+  usualArchs: Object.freeze([]),
   faultsUnderSrcu: true,
   counters: COUNTERS,
   handleFault,

@@ -87,7 +87,7 @@ export const USUAL_DESIGNS: readonly string[] = Object.freeze(
   designs.filter(({ formOf, draft }) => formOf === undefined && draft !== true).map(({ name }) => name),
 )
 
-/** Whether a scenario that names neither designs nor architectures asks about `design` on `arch`. */
+/** Whether a scenario that names no designs asks about `design` on `arch`. */
 export function isUsual(design: string, arch: string): boolean {
   return designs.find(({ name }) => name === design)?.usualArchs?.includes(arch) ?? true
 }

@@ -58,7 +58,7 @@ function both(own: readonly string[], wanted: readonly string[] | undefined): re
 /** The designs on which `scenario` is checked on `arch` by default. */
 function designsOn(scenario: Scenario, arch: string): readonly string[] {
   if (scenario.designs !== undefined) return scenario.designs
-  return scenario.archs !== undefined ? USUAL_DESIGNS : USUAL_DESIGNS.filter((design) => isUsual(design, arch))
+  return USUAL_DESIGNS.filter((design) => isUsual(design, arch))
 }
 
 /** The combinations on which `scenario` is checked by default. */
