@@ -27,6 +27,7 @@ export const copyOnWriteTwice = scenario({
   question: 'May two threads of one address space break copy on write of one page at the same time?',
   asked: 'field: wp_page_copy, pte_same under the page-table lock',
   cpus: 2,
+  usually: { designs: ['vma-lock'] },
   setUp: (stage) => {
     const mm = stage.newMm()
     const page = stage.table(4)
@@ -45,6 +46,7 @@ export const copyOnWriteVsDontneed = scenario({
   question: 'May MADV_DONTNEED take a page away while a write fault copies it?',
   asked: 'field: wp_page_copy, pte_same under the page-table lock',
   cpus: 2,
+  usually: { designs: ['vma-lock'] },
   setUp: (stage) => {
     const mm = stage.newMm()
     const page = stage.table(4)

@@ -7,6 +7,7 @@ export const copyOnWriteVsLettingGo = scenario({
   question: 'May everybody let go of a page while a write fault copies it?',
   asked: 'field: do_wp_page, folio_get before the page-table lock is dropped',
   cpus: 2,
+  usually: { designs: ['vma-lock'] },
   setUp: (stage) => {
     const mm = stage.newMm()
     const page = stage.table(4)

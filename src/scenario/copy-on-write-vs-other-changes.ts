@@ -11,7 +11,7 @@ export const copyOnWriteVsDontneedAndRead = scenario({
   question: 'Is a copy of what is no longer mapped ever put in, over what has been mapped since?',
   asked: 'field: wp_page_copy and its second look at the entry (pte_same)',
   cpus: 2,
-  archs: ['x86_64'],
+  archs: ['powerpc64-hash-64k'],
   designs: ['vma-lock'],
   setUp: (stage) => {
     const mm = stage.newMm()

@@ -7,6 +7,7 @@ export const copyOnWriteVsReader = scenario({
   question: 'May a thread read the old page through its TLB after a write fault has put a copy in its place?',
   asked: 'field: wp_page_copy, ptep_clear_flush before the copy is set',
   cpus: 2,
+  usually: { designs: ['vma-lock'] },
   setUp: (stage) => {
     const mm = stage.newMm()
     const page = stage.table(4)

@@ -8,6 +8,7 @@ export const dontneedVsDontneed = scenario({
   question: 'May MADV_DONTNEED return while another one has cleared the entry but not flushed yet?',
   asked: 'field: mm_tlb_flush_nested in tlb_finish_mmu, two zaps under mmap_lock for reading',
   cpus: 2,
+  usually: { designs: ['vma-lock'] },
   setUp: (stage) => {
     const mm = stage.newMm()
     const page = stage.table(4)

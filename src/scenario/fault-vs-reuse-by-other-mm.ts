@@ -33,6 +33,7 @@ export const faultVsReuseAndExit = scenario({
   question: 'May the address space whose VMA a fault has locked by mistake exit before the fault has let go of it?',
   asked: 'bugs.md, B15: CVE-2025-38554, the wake-up in an mm that is gone',
   cpus: 2,
+  usually: { archs: ['powerpc64-hash-64k'] },
   designs: ['vma-lock'],
   setUp: (stage) => {
     const mm = stage.newMm([0])

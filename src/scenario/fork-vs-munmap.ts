@@ -19,6 +19,7 @@ export const forkVsMunmap = scenario({
   question: 'May a munmap race a fork of the same address space?',
   asked: 'field: dup_mmap under mmap_lock for writing',
   cpus: 2,
+  usually: { designs: ['vma-lock'] },
   setUp: (stage) => {
     const mm = stage.newMm()
     const page = stage.table(4)
@@ -36,6 +37,7 @@ export const forkVsMremap = scenario({
   question: 'May mremap move a page of an address space while it is forked?',
   asked: 'field: dup_mmap and move_page_tables, both under mmap_lock for writing',
   cpus: 2,
+  usually: { designs: ['vma-lock'] },
   setUp: (stage) => {
     const mm = stage.newMm([1])
     const page = stage.table(4)

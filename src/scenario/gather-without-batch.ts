@@ -10,6 +10,7 @@ export const tablesWithoutBatch = scenario({
   question: 'Is a page table that finds no room in a batch freed under a walker that holds RCU alone?',
   asked: 'thread 004, pte_free_defer(): no memory may be needed; tlb_remove_table_one and its IPI',
   cpus: 2,
+  usually: { designs: ['vma-lock'] },
   setUp: (stage) => {
     const mm = stage.newMm()
     const page = stage.table(4)
@@ -47,6 +48,7 @@ export const pagesWithoutBatch = scenario({
   question: 'Is a page that finds no room in a batch freed before the TLBs have forgotten it?',
   asked: 'field: __tlb_remove_page_size says that the gather must flush; bugs.md, B4: the TLB flush comes after the page is free',
   cpus: 2,
+  usually: { designs: ['vma-lock'] },
   archs: ['x86_64'],
   setUp: (stage) => {
     const mm = stage.newMm()

@@ -11,6 +11,7 @@ function ipiIn(path: string, call: (mm: Calls, page: number) => Call): Scenario 
     question: `May a shoot-down arrive at any moment of ${path}?`,
     asked: 'field: IPIs are answered wherever interrupts are on; whoever waits for one must hold nothing that its target spins on',
     cpus: 2,
+    usually: { designs: ['vma-lock'] },
     setUp: (stage) => {
       const mm = stage.newMm()
       const page = stage.table(4)

@@ -209,7 +209,7 @@ export const mapleLookupVsStores = scenario({
   question: 'What does a look-up find while two stores replace a leaf, one after the other?',
   asked: 'thread 003, the maple tree under RCU; two faults that expand stacks (StackRot)',
   cpus: 3,
-  archs: ['x86_64'],
+  archs: ['powerpc64-hash-64k'],
   designs: ['mmap-lock'],
   setUp: async (stage) => {
     const { program, tree, rest, find } = await plant(stage, 9)

@@ -26,6 +26,7 @@ export const memoryRunsOutInFault = scenario({
   question: 'Does a fault that gets tables but no page leave everything as it should be?',
   asked: 'field: VM_FAULT_OOM from __handle_mm_fault; tables stay, counted',
   cpus: 2,
+  usually: { designs: ['vma-lock'] },
   archs: ['x86_64'],
   setUp: (stage) => {
     const mm = stage.newMm()
@@ -46,6 +47,7 @@ export const memoryRunsOutInFileWrite = scenario({
   question: 'Does a private write to a page of a file let go of that page if it gets none of its own?',
   asked: 'field: do_cow_fault, VM_FAULT_OOM before and after the page-cache page was found',
   cpus: 2,
+  usually: { designs: ['vma-lock'] },
   archs: ['x86_64'],
   setUp: (stage) => {
     const mm = stage.newMm()
@@ -76,7 +78,7 @@ export const memoryRunsOutInFork = scenario({
   question: 'Does a fork that fails half way take back what it has copied, and leave the parent as it was?',
   asked: 'field: dup_mmap, out of memory in copy_page_range; the child is torn down by exit_mmap',
   cpus: 2,
-  archs: ['x86_64'],
+  archs: ['powerpc64-hash-64k'],
   designs: ['vma-lock'], // fork holds mmap_lock for writing under every design
   setUp: (stage) => {
     const mm = stage.newMm()

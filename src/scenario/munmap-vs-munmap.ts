@@ -8,6 +8,7 @@ export const munmapVsMunmap = scenario({
   question: 'May two munmaps free what they have in common, one of them with mmap_lock downgraded?',
   asked: 'field: the downgrade of mmap_lock in munmap and its limits (floor and ceiling)',
   cpus: 2,
+  usually: { designs: ['vma-lock'] },
   setUp: (stage) => {
     const mm = stage.newMm()
     const page = stage.table(4)

@@ -9,6 +9,7 @@ export const outsideCpuVsGracePeriod = scenario({
   question: 'May a grace period end without asking a CPU that was outside the kernel when it began?',
   asked: 'field: RCU of a non-preemptible kernel, dyntick-idle CPUs',
   cpus: 2,
+  usually: { designs: ['vma-lock'] },
   setUp: (stage) => {
     const mm = stage.newMm()
     const page = stage.table(4)

@@ -8,6 +8,7 @@ export const outsideCpuVsShootDown = scenario({
   question: 'May a shoot-down skip a CPU outside the kernel, whose TLB knows the page?',
   asked: 'field: lazy TLB, tlb_gen, and the order of publishing and looking',
   cpus: 2,
+  usually: { designs: ['vma-lock'] },
   setUp: (stage) => {
     const mm = stage.newMm()
     const page = stage.table(4)

@@ -20,6 +20,7 @@ export const mmapVsMmap = scenario({
   question: 'May two mmaps that choose their place get the same one?',
   asked: 'field: get_unmapped_area under mmap_lock for writing',
   cpus: 2,
+  usually: { designs: ['vma-lock'] },
   setUp: (stage) => {
     const { mm, after } = emptyMm(stage)
     const anywhere = stage.call('mmap(anywhere, 2 pages)', () => stage.kernel.sysMmap(mm, 0, 2, READ_WRITE, Placement.hint, 0, 0))
@@ -58,6 +59,7 @@ export const brkVsMmap = scenario({
   question: 'May the heap grow into a range that mmap takes at the same time?',
   asked: 'field: brk looks for what is in its way under mmap_lock for writing',
   cpus: 2,
+  usually: { designs: ['vma-lock'] },
   setUp: (stage) => {
     const { mm, after } = emptyMm(stage)
     const heap = stage.table(4)

@@ -34,6 +34,11 @@ export interface Scenario {
   /** The combinations for which the question makes sense; all of an axis where it is left out. */
   readonly designs?: readonly string[]
   readonly archs?: readonly string[]
+  /**
+   * Of designs and architectures those that are asked if nobody says which: for questions whose answer depends on neither. The others
+   * are asked where they are wanted.
+   */
+  readonly usually?: { readonly designs?: readonly string[]; readonly archs?: readonly string[] }
   /** Freeing policies; `rcu-batch` alone where it is left out. */
   readonly freeing?: readonly string[]
   /** What finds VMAs, flavours of RCU, ways to allocate tables; the usual one alone where it is left out (see `USUAL`). */

@@ -105,7 +105,7 @@ export const twoWaitForGracePeriods = scenario({
   question: 'Do two CPUs that both wait for a grace period wait for each other?',
   asked: ASKED,
   cpus: 2,
-  archs: ['x86_64'],
+  archs: ['powerpc64-hash-64k'],
   designs: ['mmap-lock'],
   setUp: async (stage) => {
     const { program, pointer, rest } = await begin(stage)
@@ -132,7 +132,7 @@ export const barrierVsGracePeriod = scenario({
   question: 'Do a CPU that waits for its callbacks and one that waits for a grace period wait for each other?',
   asked: ASKED,
   cpus: 2,
-  archs: ['x86_64'],
+  archs: ['powerpc64-hash-64k'],
   designs: ['mmap-lock'],
   setUp: async (stage) => {
     const { program, pointer, rest } = await begin(stage)

@@ -13,6 +13,7 @@ function smapsVsMunmap(name: string, how: number, holds: string, expect: Scenari
     question: `May smaps walk page tables without mmap_lock, holding only ${holds}?`,
     asked: 'thread 000, page-table walks without mmap_lock, 25 February 2021',
     cpus: 2,
+    usually: { designs: ['vma-lock'] },
     freeing: FREEING,
     setUp: (stage) => {
       const mm = stage.newMm()

@@ -8,6 +8,7 @@ const DEFINITION: Scenario = {
   question: 'May two page tables that share a page be deferred together through its one rcu_head?',
   asked: 'thread 004, pte_free_defer() for powerpc, 1 June 2023',
   cpus: 2,
+  usually: { designs: ['vma-lock'] },
   archs: ['powerpc64-hash-64k'],
   freeing: ['pte-free-defer', 'pte-free-defer-one-head', 'pte-free-defer-increments', 'rcu-batch'],
   setUp: (stage) => {

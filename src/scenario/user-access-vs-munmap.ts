@@ -8,6 +8,7 @@ export const userAccessVsMunmap = scenario({
   question: 'Can a write through a TLB reach a page after munmap has returned and the page was reused?',
   asked: 'bugs.md, B4: the TLB flush comes after the page is free (CVE-2018-18281 and its like)',
   cpus: 2,
+  usually: { designs: ['vma-lock'] },
   setUp: (stage) => {
     const mm = stage.newMm()
     const page = stage.table(4)

@@ -160,6 +160,7 @@ export const seqFaultVsDontUnmap = scenario({
   name: 'vma-lock-seq-vs-dontunmap',
   question: 'May a VMA lose its anon_vma between the look of a fault and its lock?',
   asked: 'bugs.md, B12: lock_vma_under_rcu looked at anon_vma before it had the lock (657b5146955e)',
+  archs: ['powerpc64-hash-64k'],
   setUp: (stage) => {
     const mm = stage.newMm()
     const page = stage.table(4)

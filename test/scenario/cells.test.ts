@@ -51,6 +51,13 @@ describe('cellsOf', () => {
     expect(designsIn(cellsOf([{ ...base, designs: ['speculative-irq'] }]))).toEqual(['speculative-irq'])
   })
 
+  it('are those that are usual for a scenario, unless others are asked for', () => {
+    const one = { ...base, usually: { designs: ['vma-lock'], archs: ['powerpc64-hash-64k'] }, variants: [broken] }
+    expect(combinations(cellsOf([one]))).toEqual(['vma-lock, powerpc64-hash-64k, rcu-batch'])
+    expect(combinations(cellsOf([one], { archs: ['x86-pae'], designs: ['srcu'] }))).toEqual(['srcu, x86-pae, rcu-batch'])
+    expect(combinations(cellsOf([one], { variants: 'broken' }))[0]).toMatch(/^vma-lock, powerpc64-hash-64k/)
+  })
+
   it('are what both the scenario and the user want', () => {
     expect(combinations(cellsOf([narrow]))).toEqual(['vma-lock, x86_64, rcu-batch', 'vma-lock, powerpc64-hash-64k, rcu-batch'])
     expect(combinations(cellsOf([narrow], { archs: ['x86_64'] }))).toEqual(['vma-lock, x86_64, rcu-batch'])

@@ -58,12 +58,18 @@ function both(own: readonly string[], wanted: readonly string[] | undefined): re
 /** The designs on which `scenario` is checked on `arch` by default. */
 function designsOn(scenario: Scenario, arch: string): readonly string[] {
   if (scenario.designs !== undefined) return scenario.designs
+  if (scenario.usually?.designs !== undefined) return scenario.usually.designs
   return USUAL_DESIGNS.filter((design) => isUsual(design, arch))
+}
+
+/** The architectures on which `scenario` is checked by default. */
+function archsOf(scenario: Scenario): readonly string[] {
+  return scenario.usually?.archs ?? scenario.archs ?? USUAL_ARCHS
 }
 
 /** The combinations on which `scenario` is checked by default. */
 export function combinationsOf(scenario: Scenario): readonly Combination[] {
-  return (scenario.archs ?? USUAL_ARCHS).flatMap((arch) =>
+  return archsOf(scenario).flatMap((arch) =>
     designsOn(scenario, arch).flatMap((design) => openValues(scenario).map((open) => shortCombination({ design, arch, ...open }))),
   )
 }
@@ -76,7 +82,8 @@ export function cellsOf(scenarios: readonly Scenario[], wanted: Wanted = {}): re
   return scenarios.flatMap((scenario) => {
     const open = openValues(scenario, wanted)
     const only = typeof wanted.variants === 'string' ? wanted.variants : null
-    const plain = both(scenario.archs ?? wanted.archs ?? USUAL_ARCHS, wanted.archs).flatMap((arch) =>
+    const archs = wanted.archs === undefined ? archsOf(scenario) : (scenario.archs ?? wanted.archs)
+    const plain = both(archs, wanted.archs).flatMap((arch) =>
       both(
         scenario.designs ?? wanted.designs ?? (wanted.archs === undefined ? designsOn(scenario, arch) : USUAL_DESIGNS),
         wanted.designs,
