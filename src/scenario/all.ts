@@ -16,6 +16,7 @@ import * as diskWaitVsMunmap from './disk-wait-vs-munmap.ts'
 import * as dontneedVsDontneed from './dontneed-vs-dontneed.ts'
 import { dontneedVsFault } from './dontneed-vs-fault.ts'
 import * as dontneedVsMunmap from './dontneed-vs-munmap.ts'
+import { exitVsDeferredFragment } from './exit-vs-deferred-fragment.ts'
 import { exitVsReaper } from './exit-vs-reaper.ts'
 import { faultVsFault, firstFaultsBelowTwoPmds } from './fault-vs-fault.ts'
 import { faultVsFork } from './fault-vs-fork.ts'
@@ -186,6 +187,7 @@ export const SCENARIOS: readonly Scenario[] = Object.freeze([
   ...Object.values(fileFaultVsFileFault),
   ...Object.values(fileFaultVsMunmap),
   ...Object.values(fileFaultVsExit),
+  exitVsDeferredFragment,
   exitVsReaper,
   ...Object.values(diskWaitVsMunmap),
   ...Object.values(sharedMemoryOfAFamily),
