@@ -1,5 +1,6 @@
 // `gracewalk check`: explores scenarios in every combination that was asked for, and says what is wrong, proved, or not proved.
-import { readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { dirname } from 'node:path'
 import { counterexampleJson, type ReplayFile, readReplay, writeReplay } from '../check/counterexample/index.ts'
 import type { Progress } from '../check/explore/index.ts'
 import { isDesignFile, loadedDesign } from '../machine/own-design.ts'
@@ -24,9 +25,10 @@ import { Exit, suggestion, UsageError } from './usage-error.ts'
 
 /** Runs the command. Returns the exit code. */
 export async function checkCommand(wanted: readonly string[], options: CheckCommandOptions, version: string): Promise<number> {
+  if (options.file !== undefined && !existsSync(options.file)) throw new UsageError(`cannot import ${options.file}: there is no such file`)
   const own = options.file === undefined ? [] : await scenariosIn(options.file)
   const known = [...own, ...SCENARIOS.filter(({ name }) => own.every((one) => one.name !== name))]
-  if (options.list) return list(known, options, version)
+  if (options.list) return list(wanted.length === 0 ? known : listed(wanted, known), options, version)
   if (options.replay !== undefined) return replay(options.replay, known, options, version)
   await loadDesigns(options.designs ?? [])
   const all = own.length > 0 ? own : known
@@ -36,9 +38,14 @@ export async function checkCommand(wanted: readonly string[], options: CheckComm
   const [other] = leftOut
   if (cells.length === 0 && other !== undefined)
     throw new UsageError(`scenario ${other.name} is about ${other.designs?.join(', ')}: it is not asked of ${options.designs?.join(', ')}`)
+  const [variant] = cells.length === 0 ? variantsAnywhere(wanted, known, options) : []
+  if (variant !== undefined) throw new UsageError(`a variant is checked on one combination: ${cellName(variant)}`)
   if (cells.length === 0) throw new UsageError('no scenario asks its question of the combination that was asked for')
   if (options.save !== undefined && cells.length > 1) {
     throw new UsageError(`--save keeps the violation of one check, not of ${cells.length}: name one scenario, design, arch and freeing`)
+  }
+  if (options.save !== undefined && !existsSync(dirname(options.save))) {
+    throw new UsageError(`cannot write ${options.save}: there is no directory ${dirname(options.save)}`)
   }
   // What is wrong with a variant is said at once, not after minutes.
   for (const { variant } of cells) if (variant !== null) editedFiles(variant)
@@ -66,18 +73,25 @@ function fits(name: string, wanted: string): boolean {
   return new RegExp(`^${parts.join('.*')}$`).test(name)
 }
 
+function unknown(name: string, known: readonly Scenario[]): UsageError {
+  if (name.includes('*')) return new UsageError(`no scenario has a name like '${name}' (gracewalk check --list)`)
+  const names = known.map((one) => one.name)
+  return new UsageError(`unknown scenario '${name}'${suggestion(name, names)} (gracewalk check --list)`)
+}
+
+/** What `--list` shows of the names that were given. Throws `UsageError` for those that nothing has. */
+function listed(wanted: readonly string[], known: readonly Scenario[]): readonly Scenario[] {
+  const none = wanted.find((name) => named(name, known).length === 0)
+  if (none !== undefined) throw unknown(none.split(':')[0] as string, known)
+  return known.filter((one) => wanted.some((name) => named(name, known).includes(one)))
+}
+
 /** `fault-vs-munmap`, `srcu:one-scan`, or a part of names with `*` for the rest. */
 function chosen(wanted: readonly string[], known: readonly Scenario[], options: CheckCommandOptions): readonly Cell[] {
   return wanted.flatMap((name) => {
     const [plain, variant] = name.split(':') as [string, string | undefined]
     const found = named(name, known)
-    if (found.length === 0)
-      throw new UsageError(
-        `unknown scenario '${plain}'${suggestion(
-          plain,
-          known.map((one) => one.name),
-        )} (gracewalk check --list)`,
-      )
+    if (found.length === 0) throw unknown(plain, known)
     const variants = found.flatMap((one) => (one.variants ?? []).map((of) => of.name))
     if (variant !== undefined && !variants.includes(variant)) {
       throw new UsageError(
@@ -88,6 +102,16 @@ function chosen(wanted: readonly string[], known: readonly Scenario[], options: 
     }
     return cellsOf(found, { ...options, variants: variant ?? false })
   })
+}
+
+/** The variants that `wanted` names, on whatever combination. */
+function variantsAnywhere(wanted: readonly string[], known: readonly Scenario[], options: CheckCommandOptions): readonly Cell[] {
+  const anywhere = { designs: undefined, archs: undefined, freeing: undefined, indexes: undefined, rcus: undefined, tables: undefined }
+  return chosen(
+    wanted.filter((name) => name.includes(':')),
+    known,
+    { ...options, ...anywhere },
+  )
 }
 
 async function checkAll(cells: readonly Cell[], options: CheckCommandOptions): Promise<readonly CheckResult[]> {
@@ -221,7 +245,7 @@ async function replay(path: string, known: readonly Scenario[], options: CheckCo
   try {
     file = readReplay(text)
   } catch (error) {
-    throw new UsageError(`${path}: ${error instanceof Error ? error.message : error}`)
+    throw new UsageError(`${path}: ${(error instanceof Error ? error.message : String(error)).replace(/\s+/g, ' ')}`)
   }
   const [name, variant = null] = file.scenario.split(':') as [string, string | undefined]
   const scenario = known.find((one) => one.name === name)
@@ -262,7 +286,7 @@ function list(known: readonly Scenario[], options: CheckCommandOptions, version:
   else {
     for (const { name, question, asked, cpus, combinations, variants } of entries) {
       say([
-        `${coloursFor(process.stdout).bold(name)}  (${cpus} CPUs, ${combinations} combinations)`,
+        `${coloursFor(process.stdout).bold(name)}  (${plural(cpus, 'CPU')}, ${plural(combinations, 'combination')})`,
         `    ${question}`,
         `    asked: ${asked}`,
       ])

@@ -25,7 +25,7 @@ const EXAMPLES = [
   'check --list',
   'check fault-vs-munmap --design vma-lock --arch x86_64',
   'matrix --arch x86_64,powerpc64-hash-64k --no-costs',
-  'ablate --site pagetable/pte-offset-map.ts:45',
+  'ablate user-access-vs-munmap --site pagetable/mmu-gather.ts:136',
   'check two-deferred-fragments --arch powerpc64-hash-64k --freeing pte-free-defer-one-head',
 ]
 
@@ -34,7 +34,7 @@ cli
   .command('run <file>', 'Replay a recording (perf script or strace output, plain or gzip, - for standard input) and compare designs')
   .option('--cpus <n>', 'CPUs (threads) that run the recorded tasks; 2 if not given')
   .option('--design <names>', 'locking designs and files of your own (./my.ts), with commas, or all; all but forms of others if not given')
-  .option('--arch <names>', 'architectures, with commas, or all (the default)')
+  .option('--arch <names>', 'architectures, with commas, or all; x86_64, powerpc64-hash-64k and x86-pae if not given')
   .option('--index <names>', 'what finds a VMA, with commas, or all; maple if not given')
   .option('--rcu <names>', 'flavours of RCU: quiescent, preemptible, or all; quiescent if not given')
   .option('--tables <names>', 'page tables allocated at a time: one, sixteen, or all; one if not given')
@@ -71,7 +71,7 @@ cli
   .option('--executions <n>', 'executions that one scenario in one combination may take; no limit if not given')
   .option('--states <n>', 'states that one check may remember, up to 24 bytes each; 12 million if not given')
   .option('--seed <n>', 'which executions random and pct choose; 1 if not given')
-  .option('--file <file>', 'a TypeScript or JavaScript file that exports scenarios of your own')
+  .option('--file <file>', 'a JavaScript file (TypeScript from Node 22.18 on) that exports scenarios of your own')
   .option('--save <file>', 'write the violation of a single check to a replay file, for --replay')
   .option('--replay <file>', 'run what a replay file holds, or say where the code has changed')
   .option('--wide', 'columns as wide as they need to be')
@@ -101,7 +101,7 @@ cli
     ablateCommand(scenarios.map(String), ablateOptions(options, availableParallelism()), version),
   )
 cli
-  .command('matrix', 'Ask every design, architecture and freeing policy what the matrix asks; writes docs/matrix.md')
+  .command('matrix', 'Ask every design, architecture and freeing policy what the matrix asks; --markdown writes the page')
   .option('--design <names>', 'locking designs and files of your own (./my.ts), with commas; all that ship if not given')
   .option('--arch <names>', 'architectures, with commas; all if not given')
   .option('--freeing <names>', 'policies of freeing page tables, with commas; all if not given')
@@ -113,7 +113,12 @@ cli
   .option('--json', 'print one JSON object')
   .action((options: RawOptions) => matrixCommand(matrixOptions(options, availableParallelism()), version))
 for (const example of EXAMPLES) cli.example(`  $ gracewalk ${example}`)
-cli.help((sections) => sections.filter(({ title }) => !title?.startsWith('For more info')))
+cli.help((sections) =>
+  sections
+    .filter(({ title }) => !title?.startsWith('For more info'))
+    // cac says so of every `--no-…`.
+    .map((section) => ({ ...section, body: section.body.replaceAll(' (default: true)', '') })),
+)
 cli.version(version)
 
 /** Flags as typed, without what follows `=`. */
@@ -136,6 +141,8 @@ function checkNames(args: readonly string[]): void {
     const commands = cli.commands.map(({ name }) => name)
     throw new UsageError(`unknown command '${args[0]}'${suggestion(args[0], commands)}`)
   }
+  const number = args.find((arg) => /^-\d/.test(arg))
+  if (number !== undefined) throw new UsageError(`'${number}' is taken for an option: no value may be negative`)
   for (const flag of typedFlags(args)) {
     if (!known.includes(flag)) throw new UsageError(`unknown option '${flag}'${suggestion(flag, known)}`)
   }

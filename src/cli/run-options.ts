@@ -1,5 +1,4 @@
 // The options of `gracewalk run`, read from what the user typed.
-import { architectures } from '../kernel/arch/architectures.ts'
 import { AXES, FIRST_ARCHS, LISTS, USUAL, USUAL_DESIGNS } from '../scenario/runner/axes.ts'
 import { parseTouchPolicy, type TouchPolicy } from '../workload/program/touches.ts'
 import type { PageMap } from '../workload/replay/addresses.ts'
@@ -31,12 +30,7 @@ export function runOptions(raw: RawOptions): RunOptions {
   return {
     cpus: wholeNumber(raw, 'cpus', 2, 1, 64),
     designs: designNames(raw, AXES.designs) ?? USUAL_DESIGNS,
-    archs: names(
-      raw,
-      'arch',
-      architectures.map(({ name }) => name),
-      FIRST_ARCHS,
-    ),
+    archs: raw.arch === undefined ? FIRST_ARCHS : names(raw, 'arch', AXES.archs),
     indexes: furtherAxis(raw, 'indexes'),
     rcus: furtherAxis(raw, 'rcus'),
     tables: furtherAxis(raw, 'tables'),

@@ -56,22 +56,37 @@ describe('gracewalk check', () => {
     const listed = JSON.parse(gracewalk('check', '--list', '--json').stdout) as { scenarios: { name: string; combinations: number }[] }
     expect(listed.scenarios).toHaveLength(SCENARIOS.length)
     expect(listed.scenarios[0]).toMatchObject({ name: 'fault-vs-munmap', cpus: 2, combinations: 5, variants: [] })
-    expect(gracewalk('check', '--list', '--file', MINE).stdout).toMatch(/^counter {2}\(2 CPUs, 1 combinations\)$/m)
+    expect(gracewalk('check', '--list', '--file', MINE).stdout).toMatch(/^counter {2}\(2 CPUs, 1 combination\)$/m)
+  })
+
+  it('lists those that are named', () => {
+    const names = gracewalk('check', '--list', 'pae-pte-*', 'fault-vs-munmap').stdout.match(/^[a-z0-9-]+/gm)
+    expect(names).toEqual(SCENARIOS.map(({ name }) => name).filter((name) => name.startsWith('pae-pte-') || name === 'fault-vs-munmap'))
+    expect(gracewalk('check', '--list', 'fault-vs-munmapp')).toMatchObject({ status: 2, stderr: expect.stringMatching(/did you mean/) })
+  })
+
+  it('says of no option that it is on where it is not', () => {
+    for (const command of ['check', 'run', 'matrix']) expect(gracewalk(command, '--help').stdout).not.toContain('default: true')
   })
 
   it.each([
     [['fault-vs-munmapp'], "unknown scenario 'fault-vs-munmapp', did you mean 'fault-vs-munmap'?"],
-    [['zzz*'], "unknown scenario 'zzz*'"],
+    [['zzz*'], "no scenario has a name like 'zzz*'"],
+    [['--preemptions', '-1'], "'-1' is taken for an option: no value may be negative"],
     [['spinlock-exclusion:test-than-set'], "unknown variant 'test-than-set' of spinlock-exclusion, did you mean 'test-then-set'?"],
     [['fault-vs-munmap:none'], 'scenario fault-vs-munmap has no variants'],
     [['fault-vs-munmap', '--design', 'vma-lok'], "unknown design 'vma-lok', did you mean 'vma-lock'?"],
     [['fault-vs-munmap', '--arch', 'x86'], "unknown arch 'x86'"],
     [['fault-vs-munmap', '--freeing', 'never'], "unknown freeing 'never'"],
     [['two-deferred-fragments', '--arch', 'x86_64'], 'no scenario asks its question of the combination'],
+    [
+      ['anon-vma-taken-over:used-by-somebody', '--arch', 's390'],
+      'a variant is checked on one combination: anon-vma-taken-over:used-by-somebody [',
+    ],
     [['--time', 'soon'], "--time must be seconds, or a number with s, m or h, not 'soon'"],
     [['--preemtions', '1'], "unknown option '--preemtions', did you mean '--preemptions'?"],
     [['--save', 'x.json', 'fault-vs-munmap'], '--save keeps the violation of one check, not of 5'],
-    [['--file', 'nothing-here.mjs'], 'cannot import nothing-here.mjs'],
+    [['--file', 'nothing-here.mjs'], 'cannot import nothing-here.mjs: there is no such file'],
     [['--file', 'biome.json'], 'cannot import biome.json'],
     [['--replay', 'nothing-here.json'], 'cannot read nothing-here.json'],
     [['--replay', 'package.json'], 'package.json: not a replay file'],
@@ -249,7 +264,11 @@ describe('gracewalk check', () => {
     expect([status, stdout]).toEqual([0, expect.stringMatching(/nothing is kept in .*safe\.json: there is no violation/)])
     expect(existsSync(file)).toBe(false)
     const nowhere = gracewalk('check', 'counter-loses', '--file', MINE, '--save', join(directory, 'no', 'where.json'))
-    expect([nowhere.status, nowhere.stderr]).toEqual([2, expect.stringMatching(/^gracewalk: cannot write .*where\.json/)])
+    expect([nowhere.status, nowhere.stderr]).toEqual([
+      2,
+      expect.stringMatching(/^gracewalk: cannot write .*where\.json: there is no directory .*no$/m),
+    ])
+    expect(nowhere.stdout).toBe('')
   })
 
   it('survives a reader that goes away', async () => {
@@ -268,7 +287,7 @@ describe('gracewalk check', () => {
     const args = [MAIN, 'check', 'srcu-*', '--jobs', '1', '--mode', 'random', '--time', '20']
     const child = spawn(process.execPath, args, { cwd: ROOT, env, stdio: ['ignore', 'pipe', 'pipe'] })
     const line = await new Promise<string>((resolve) => child.stderr.once('data', (data: Buffer) => resolve(data.toString())))
-    expect(line).toMatch(/^srcu-\S+ \[mmap-lock, x86_64, rcu-batch\]: [\d ]+ runs at [\d ]+\/s, depth \d+: 0%\n/)
+    expect(line).toMatch(/^srcu-\S+ \[[a-z-]+, x86_64, rcu-batch\]: [\d ]+ runs at [\d ]+\/s, depth \d+: 0%\n/)
     let errors = ''
     child.stderr.on('data', (data: Buffer) => (errors += data.toString()))
     child.kill('SIGINT')
@@ -291,6 +310,15 @@ describe('gracewalk ablate', () => {
     expect(stdout).toContain(`${site.id} `)
     expect(stdout.trim().split('\n')).toHaveLength(1 + listed.sites.filter(({ operator }) => operator === 'flush').length)
     expect(listed.sites.length).toBeGreaterThan(100)
+  })
+
+  it('has the sites that help and pages name', () => {
+    const pages = ['README.md', 'docs/checking.md', 'docs/STATUS.md'].map((page) => readFileSync(join(ROOT, page), 'utf8'))
+    const named = [gracewalk('--help').stdout, ...pages].flatMap((text) =>
+      [...text.matchAll(/--site ([a-z/-]+\.ts:\d+)/g)].map(([, site]) => site),
+    )
+    expect(named.length).toBeGreaterThan(3)
+    expect(named.filter((site) => !listed.sites.some(({ file, line }) => `${file}:${line}` === site))).toEqual([])
   })
 
   it('changes one site, and says which scenario notices', () => {

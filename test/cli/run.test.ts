@@ -5,6 +5,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, describe, expect, it } from 'vitest'
+import type { RawOptions } from '../../src/cli/option-values.ts'
+import { runOptions } from '../../src/cli/run-options.ts'
+import { architectures } from '../../src/kernel/arch/architectures.ts'
 
 const MAIN = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url))
 const ROOT = fileURLToPath(new URL('../..', import.meta.url))
@@ -65,10 +68,17 @@ describe('gracewalk run', () => {
     expect(stdout).toMatch(/--touch first, assumed/)
     expect(stdout).toMatch(/assumed\s+faults\/s|assumed +assumed/)
     expect(stdout).toMatch(/vma-lock against mmap-lock on x86_64: faults\/s \d/)
-    expect(lines.filter((line) => /^(mmap-lock|vma-lock|speculative), x86_64: verified/.test(line))).toHaveLength(3)
-    expect(stdout.trim().endsWith('all 3 combinations that ran are verified')).toBe(true)
+    expect(lines.filter((line) => /^(mmap-lock|rcu-fault|speculative|srcu|vma-lock), x86_64: verified/.test(line))).toHaveLength(5)
+    expect(stdout.trim().endsWith('all 5 combinations that ran are verified')).toBe(true)
     expect(stdout).toMatch(/^speculative, x86_64, in each run: single-threaded \d/m)
     expect(stdout).not.toContain('\u001b')
+  })
+
+  it('runs three architectures, or all of them if asked', () => {
+    const archs = (raw: RawOptions): readonly string[] => runOptions(raw).archs
+    expect(archs({})).toEqual(['x86_64', 'powerpc64-hash-64k', 'x86-pae'])
+    expect(archs({ arch: 'all' })).toEqual(architectures.map(({ name }) => name))
+    expect(archs({ arch: 's390,x86_64' })).toEqual(['s390', 'x86_64'])
   })
 
   it('gives machines one JSON object', () => {

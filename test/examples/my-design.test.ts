@@ -72,6 +72,7 @@ describe('examples/my-design/README.md', () => {
     expect(texts.get('step-1.ts')).toBe(`${(texts.get('step-1.ts') as string).split('\n')[0]}\n${shown[0]}`)
     for (const text of shown.slice(1, -1)) expect(texts.get('step-2.ts')).toContain(text)
     expect(texts.get('step-3.ts')).toContain(shown.at(-1))
+    expect(blocks('mjs')).toEqual([readFileSync(join(EXAMPLE, 'two-faults.mjs'), 'utf8')])
     // The third step is the second but for that one function and what the file is.
     const functions = (step: (typeof STEPS)[number]): Map<string, string> => {
       const { functions: all, source } = readModule(parseSource(step, texts.get(step) as string))

@@ -74,6 +74,32 @@ describe('a project of one’s own', () => {
     expect(code(read('examples/my-scenario/scenario.mjs'))).toBe(code(blocks('docs/checking.md', 'js', 'export const tableMadeOnce')[0]!))
   })
 
+  it('has the scenario about system calls in examples/, and it gives the verdicts that are printed', () => {
+    const shown = blocks('docs/checking.md', 'js', 'export const twoMprotects')
+    expect(shown).toHaveLength(1)
+    expect(read('examples/my-scenario/two-mprotects.mjs')).toContain(shown[0]!)
+    writeFileSync(join(project, 'two-mprotects.mjs'), shown[0]!)
+    const { status, stdout } = gracewalk(
+      MAIN,
+      'check',
+      '--file',
+      'two-mprotects.mjs',
+      '--arch',
+      'x86_64',
+      '--design',
+      'mmap-lock',
+      '--jobs',
+      '1',
+    )
+    const rows = stdout.match(/^two-mprotects.*/gm)?.map((row) => row.match(/^(\S+) .* (proved|violation, as expected)/)?.slice(1))
+    expect(rows).toEqual([
+      ['two-mprotects', 'proved'],
+      ['two-mprotects:found-before-the-lock', 'violation, as expected'],
+      ['two-mprotects:to-the-end-of-the-vma', 'violation, as expected'],
+    ])
+    expect(status).toBe(0)
+  })
+
   it.each(['README.md', 'docs/checking.md'])('runs the library example of %s', (page) => {
     const examples = blocks(page, 'js', "from 'gracewalk/check'").filter((text) => text.includes('await check('))
     expect(examples).toHaveLength(1)
