@@ -17,6 +17,21 @@ export const LOOPS = {
 /** The name of a loop. */
 export type LoopName = keyof typeof LOOPS
 
+/** A loop, or what a thread does beside another one's loop: maps, writes and unmaps a few pages that merge with nobody's. */
+export type ThreadLoop = LoopName | 'map_regions'
+
+/** The pages of one such mapping. */
+export const REGION_PAGES = 16
+
+/** The loops that set each design beside mmap-lock: what the table calls them. */
+export const AGAINST_MMAP_LOCK = ['fault_alone', 'fault_beside_mmap'] as const
+
+/** The name of one of them. */
+export type AgainstMmapLock = (typeof AGAINST_MMAP_LOCK)[number]
+
+/** What part of mmap-lock's rate every design should reach with one thread. */
+export const TARGET_ALONE = 0.9
+
 /** How many times Linux's rate per thread a loop should reach. */
 export const TARGET_RATIO: Partial<Record<LoopName, number>> = { page_fault1: 3, mmap_touch_munmap: 3 }
 

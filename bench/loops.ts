@@ -24,7 +24,7 @@ import { Mm } from '../src/kernel/memory/mm.ts'
 import { Access } from '../src/kernel/pagetable/tlb.ts'
 import { Placement } from '../src/kernel/syscall/mmap.ts'
 import { Vm } from '../src/kernel/vma/vma.ts'
-import type { LoopName } from './loop-names.ts'
+import { REGION_PAGES, type ThreadLoop } from './loop-names.ts'
 
 const PRIVATE = Vm.read | Vm.write | Vm.mayRead | Vm.mayWrite | Vm.mayExec | Vm.account
 const SHARED = (PRIVATE & ~Vm.account) | Vm.shared | Vm.mayShare
@@ -33,7 +33,7 @@ const CHECK_EVERY = 64
 
 /** What `measure` is told. `gate`: words shared by the threads of one measurement: arrived, stop. */
 export interface LoopJob {
-  readonly name: LoopName
+  readonly name: ThreadLoop
   readonly mm: number
   readonly file: number
   readonly megabytes: number
@@ -140,7 +140,9 @@ function cycle(job: LoopJob): number {
   if (name === 'page_fault2') return touch(mm, pages, PRIVATE, file, gate)
   if (name === 'page_fault3') return touch(mm, pages, SHARED, file, gate)
   if (name === 'mmap1') return mapOnly(mm, pages)
-  if (name === 'mmap_touch_munmap') return mapTouch(mm)
+  if (name === 'mmap_touch_munmap') return mapTouch(mm, 1, PRIVATE)
+  // Another accounting, so that nothing merges with what the other thread has mapped.
+  if (name === 'map_regions') return mapTouch(mm, REGION_PAGES, PRIVATE | Vm.noReserve)
   if (name === 'brk1') return heapLoop(mm)
   if (name === 'arithmetic') return additions()
   if (name === 'tlb_flush1') return flush(mm, pages, PRIVATE, file, gate)
@@ -196,11 +198,11 @@ function mapOnly(mm: number, pages: number): number {
   return CHECK_EVERY
 }
 
-function mapTouch(mm: number): number {
+function mapTouch(mm: number, pages: number, flags: number): number {
   for (let i = 0; i < CHECK_EVERY; i++) {
-    const page = map(mm, 1, PRIVATE, 0)
-    access(page, Access.write)
-    sysMunmap(mm, page, 1)
+    const start = map(mm, pages, flags, 0)
+    for (let page = start; page < start + pages; page++) access(page, Access.write)
+    sysMunmap(mm, start, pages)
   }
   return CHECK_EVERY
 }

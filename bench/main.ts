@@ -1,5 +1,6 @@
 // `npm run bench`: the same loops on our kernel and on Linux, in turns, with medians and ratios at the end.
 import { availableParallelism, release } from 'node:os'
+import { type Comparison, compare, comparisonTable, comparisonTargets } from './against-mmap-lock.ts'
 import { type Linux, openLinux } from './linux.ts'
 import { LOOPS, type LoopName } from './loop-names.ts'
 import { type Latency, latencyTable, measureLatency } from './munmap-latency.ts'
@@ -53,6 +54,20 @@ async function measureLatencies({ archs, latencyDesigns, rounds, milliseconds }:
   return results
 }
 
+/** Faults under each design against mmap-lock, alone and beside a thread that maps and unmaps. */
+async function compareDesigns(options: Options): Promise<Comparison[]> {
+  const results: Comparison[] = []
+  for (const loop of options.comparisons)
+    for (const arch of options.archs)
+      for (const design of options.comparedDesigns) {
+        progress(`${loop} ${design} ${arch} against mmap-lock`)
+        const { pinned, ...result } = await compare(loop, design, arch, options)
+        if (!pinned) unpinned = true
+        results.push(result)
+      }
+  return results
+}
+
 let unpinned = false
 
 function progress(line: string): void {
@@ -74,17 +89,21 @@ export async function main(args: readonly string[]): Promise<number> {
   if (options.threads.some((n) => n > cores)) notes.push(`more threads than cores (${cores}): such rows measure the scheduler`)
   const results: Result[] = []
   let latencies: readonly Latency[] = []
+  let comparisons: readonly Comparison[] = []
   try {
     for (const loop of options.loops)
       for (const arch of options.archs)
         for (const design of options.designs)
           results.push(...(await measure(loop, design, arch, options, typeof linux === 'string' ? undefined : linux)))
     latencies = await measureLatencies(options)
+    comparisons = await compareDesigns(options)
   } finally {
     progress('')
     if (typeof linux !== 'string') linux.close()
   }
   if (unpinned) notes.push('our threads could not be pinned to cores (no taskset, or not allowed)')
+  if (options.comparisons.length > 0 && options.comparedDesigns.length < options.designs.length)
+    notes.push('drafts are unsafe and were not compared with mmap-lock')
   if (options.archs.some((arch) => pageBytes(arch) !== LINUX_PAGE))
     notes.push('no ratio where the page size is not that of the kernel underneath')
   const about = {
@@ -95,14 +114,16 @@ export async function main(args: readonly string[]): Promise<number> {
     milliseconds: options.milliseconds,
     megabytes: options.megabytes,
   }
-  if (options.json) console.log(JSON.stringify({ about, notes, results, latencies }, undefined, 2))
+  if (options.json) console.log(JSON.stringify({ about, notes, results, latencies, comparisons }, undefined, 2))
   else {
     console.log(
       `Linux ${about.kernel}, Node ${about.node}, ${cores} cores; ${options.rounds} rounds of ${options.milliseconds} ms, ${options.megabytes} MB\n`,
     )
     if (results.length > 0) console.log(table(results))
     const times = latencies.length === 0 ? '' : latencyTable(latencies)
-    for (const part of [scalingTable(results), times, targets(results), notes.map((n) => `note: ${n}`).join('\n')])
+    const against = comparisons.length === 0 ? '' : comparisonTable(comparisons)
+    const met = [targets(results), comparisonTargets(comparisons)].filter((part) => part !== '').join('\n')
+    for (const part of [scalingTable(results), times, against, met, notes.map((n) => `note: ${n}`).join('\n')])
       if (part !== '') console.log(`\n${part}`)
     if (results.length > 0) console.log(`\nwhat is counted: ${options.loops.map((l) => `${l}: ${LOOPS[l]}`).join('; ')}`)
   }

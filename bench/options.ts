@@ -3,19 +3,22 @@ import { parseArgs } from 'node:util'
 import { architectures } from '../src/kernel/arch/architectures.ts'
 import { designs } from '../src/kernel/design/designs.ts'
 import { soundArchitectures } from '../src/machine/shape.ts'
-import { LOOPS, type LoopName } from './loop-names.ts'
+import { AGAINST_MMAP_LOCK, type AgainstMmapLock, LOOPS, type LoopName } from './loop-names.ts'
 
 /** What is measured beside the loops, and under which forms of designs too where none are named. */
 const LATENCY = 'munmap_latency'
 const LATENCY_FORMS = ['srcu-sync']
+
+/** Everything that can be measured, by name. */
+const MEASURED = [...Object.keys(LOOPS), LATENCY, ...AGAINST_MMAP_LOCK]
 
 /** The designs that are measured where none are named: no forms and no drafts. */
 const USUAL = designs.flatMap(({ name, formOf, draft }) => (formOf === undefined && draft !== true ? [name] : []))
 
 export const HELP = `npm run bench -- [options]
 
-  --only NAME,...      loops to run (${Object.keys(LOOPS).join(', ')}, ${LATENCY}; a part of a name will do)
-  --designs NAME,...   ${designs.map((d) => d.name).join(', ')} (all but forms)
+  --only NAME,...      loops to run (${MEASURED.join(', ')}; a part of a name will do)
+  --designs NAME,...   ${designs.map((d) => d.name).join(', ')} (all but forms and drafts)
   --archs NAME,...     ${architectures.map((a) => a.name).join(', ')} (x86_64)
   --threads N,...      (1,2)
   --rounds N           turns of ours and Linux's (9)
@@ -31,6 +34,9 @@ export interface Options {
   readonly designs: readonly string[]
   /** Designs under which the time of munmap is measured: none if that was not asked for. */
   readonly latencyDesigns: readonly string[]
+  /** The loops that compare designs with mmap-lock, and the designs: never drafts, which may map what is not there any more. */
+  readonly comparisons: readonly AgainstMmapLock[]
+  readonly comparedDesigns: readonly string[]
   readonly archs: readonly string[]
   readonly threads: readonly number[]
   readonly rounds: number
@@ -76,12 +82,15 @@ export function readOptions(args: readonly string[]): Options | { readonly messa
       if (!Number.isInteger(n) || n < 1) throw new Error(`'${value}' is not a number above 0`)
       return n
     }
-    const only = list(values.only, [...Object.keys(LOOPS), LATENCY])
+    const only = list(values.only, MEASURED)
     const named = designs.map((d) => d.name)
+    const chosen = list(values.designs ?? USUAL.join(','), named)
     return {
-      loops: only.filter((name) => name !== LATENCY) as LoopName[],
+      loops: only.filter((name): name is LoopName => Object.hasOwn(LOOPS, name)),
       latencyDesigns: only.includes(LATENCY) ? list(values.designs ?? [...USUAL, ...LATENCY_FORMS].join(','), named) : [],
-      designs: list(values.designs ?? USUAL.join(','), named),
+      comparisons: AGAINST_MMAP_LOCK.filter((name) => only.includes(name)),
+      comparedDesigns: chosen.filter((name) => designs.find((d) => d.name === name)?.draft !== true),
+      designs: chosen,
       archs: list(
         values.archs ?? (values['page-tables'] === undefined ? 'x86_64' : soundArchitectures.map(({ name }) => name).join(',')),
         architectures.map((a) => a.name),

@@ -4,7 +4,7 @@
 import { bootMachine } from '../src/machine/machine.ts'
 import { archByName } from '../src/machine/shape.ts'
 import { type Cpus, startCpus } from '../src/threads/cpus.ts'
-import type { LoopName } from './loop-names.ts'
+import type { ThreadLoop } from './loop-names.ts'
 import type { LoopJob, Measured } from './loops.ts'
 
 const module = new URL('./loops.js', import.meta.url).href
@@ -13,7 +13,8 @@ const module = new URL('./loops.js', import.meta.url).href
 export interface Ours {
   /** Whether every thread has a core of its own. */
   readonly pinned: boolean
-  run(name: LoopName, milliseconds: number): Promise<Measured[]>
+  /** Runs one loop on every CPU, or each CPU's own. */
+  run(loops: ThreadLoop | readonly ThreadLoop[], milliseconds: number): Promise<Measured[]>
   close(): Promise<void>
 }
 
@@ -27,9 +28,12 @@ export async function openOurs(design: string, arch: string, threads: number, me
   const pinned = await cpus.runAll({ module, name: 'join' }, () => mm)
   return {
     pinned: pinned.every((p) => p === true),
-    run: async (name, milliseconds) => {
+    run: async (loops, milliseconds) => {
       const gate = new Int32Array(new SharedArrayBuffer(128))
-      const job = (cpu: number): LoopJob => ({ name, mm, file: files[cpu] ?? 0, megabytes, milliseconds, threads, gate })
+      const job = (cpu: number): LoopJob => {
+        const name = typeof loops === 'string' ? loops : loops[cpu]!
+        return { name, mm, file: files[cpu] ?? 0, megabytes, milliseconds, threads, gate }
+      }
       return (await cpus.runAll({ module, name: 'measure' }, job)) as Measured[]
     },
     close: () => cpus.stop(),

@@ -1,5 +1,6 @@
 // Which part of the conformance suite runs for which design on which architecture. The first architectures see all of it with every
-// design, the others every eighth case or list, each pair another eighth; CONFORMANCE=all runs all of it everywhere.
+// design that is no form of another; forms there, and those designs elsewhere, see every eighth case or list, forms elsewhere every
+// sixteenth, each pair another part. CONFORMANCE=all runs all of it everywhere.
 import { designs } from '../src/kernel/design/designs.ts'
 import { soundArchitectures } from '../src/machine/shape.ts'
 import { FIRST_ARCHS } from '../src/scenario/runner/axes.ts'
@@ -12,8 +13,10 @@ export type ConformancePair = readonly [design: string, arch: string, parts: num
 /** Every design on every architecture that is no draft: drafts of designs too, which are right as long as one CPU is alone. */
 export const sequentialCombinations: readonly ConformancePair[] = designs.flatMap((design, d) =>
   soundArchitectures.map(({ name }, a): ConformancePair => {
-    const whole = process.env.CONFORMANCE === 'all' || FIRST_ARCHS.includes(name)
-    return [design.name, name, whole ? 1 : PARTS, whole ? 0 : (d + a) % PARTS]
+    const first = FIRST_ARCHS.includes(name)
+    const form = design.formOf !== undefined
+    const parts = process.env.CONFORMANCE === 'all' || (first && !form) ? 1 : first || !form ? PARTS : 2 * PARTS
+    return [design.name, name, parts, (d + a) % parts]
   }),
 )
 
@@ -22,9 +25,9 @@ const DRAFTS = designs.filter(({ draft }) => draft === true).map(({ name }) => n
 /** The same without drafts. */
 export const combinations: readonly ConformancePair[] = sequentialCombinations.filter(([design]) => !DRAFTS.includes(design))
 
-/** Each design on the first architectures, and the default one on every other: for tests that take seconds each. */
+/** Designs that are no forms on the first architectures, forms on one, and the default one everywhere: for tests that take seconds each. */
 export const pairs: readonly (readonly [design: string, arch: string])[] = combinations.flatMap(([design, arch, parts]) =>
-  parts === 1 || design === 'vma-lock' ? [[design, arch] as const] : [],
+  parts === 1 || design === 'vma-lock' || arch === 'x86_64' ? [[design, arch] as const] : [],
 )
 
 /** Designs whose VMAs hang in an rbtree: a lock for everything, and look-ups without one, validated. */

@@ -1,7 +1,8 @@
 // The stage: what a set-up can do before the first interleaving, what its calls are called, and that all of it is given back.
 import { describe, expect, it } from 'vitest'
 import { openTree } from '../../src/check/index.ts'
-import { hex, READ_ONLY, READ_WRITE } from '../../src/scenario/runner/calls.ts'
+import { Vm } from '../../src/kernel/vma/vma.ts'
+import { hex, READ_WRITE } from '../../src/scenario/runner/calls.ts'
 import { cellOf, checkCell } from '../../src/scenario/runner/check.ts'
 import { loadProgram } from '../../src/scenario/runner/program.ts'
 import { type Backstage, setStage } from '../../src/scenario/runner/stage.ts'
@@ -21,7 +22,7 @@ describe('a stage', () => {
     const texts = [
       mm.mmap(16, 1),
       mm.munmap(16, 2),
-      mm.mprotect(16, 1, READ_ONLY),
+      mm.mprotect(16, 1, Vm.read),
       mm.dontneed(16, 1),
       mm.mremap(16, 1, 2, 3, 32),
       mm.fork(),

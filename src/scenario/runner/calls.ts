@@ -103,11 +103,15 @@ export function callsOn(machine: Machine, kernel: Kernel, user: User, mm: number
       description: { name: 'munmap', mm, start, pages },
       begin: () => kernel.sysMunmap(mm, start, pages),
     }),
-    mprotect: (start, pages, prot) => ({
-      text: range('mprotect', start, pages, `, ${rights(prot)}`),
-      description: { name: 'mprotect', mm, start, pages, prot },
-      begin: () => kernel.sysMprotect(mm, start, pages, prot),
-    }),
+    mprotect: (start, pages, prot) => {
+      if ((prot & ~Vm.access) !== 0)
+        throw new ScenarioError('mprotect takes Vm.read, Vm.write and Vm.exec, or 0: what mmap may have besides is no right')
+      return {
+        text: range('mprotect', start, pages, `, ${rights(prot)}`),
+        description: { name: 'mprotect', mm, start, pages, prot },
+        begin: () => kernel.sysMprotect(mm, start, pages, prot),
+      }
+    },
     dontneed: (start, pages) => madvise(start, pages, Advice.dontneed, 'DONTNEED'),
     free: (start, pages) => madvise(start, pages, Advice.free, 'FREE'),
     populate: (start, pages, writes) =>
