@@ -7,6 +7,7 @@ import { DesignFileError } from '../compile/design-file.ts'
 import { MachineOptionError } from '../machine/shape.ts'
 import { ScenarioError } from '../scenario/runner/errors.ts'
 import { TraceError } from '../trace/errors.ts'
+import { ReplayStalled } from '../workload/replay/rounds.ts'
 import { ablateCommand, ablateOptions } from './ablate-command.ts'
 import { checkCommand } from './check-command.ts'
 import { checkOptions } from './check-options.ts'
@@ -165,7 +166,8 @@ function explain(error: unknown): number {
   const usage =
     [UsageError, TraceError, MachineOptionError, ScenarioError, DesignFileError].some((kind) => error instanceof kind) ||
     error.name === 'CACError'
-  process.stderr.write(`gracewalk: ${usage ? error.message : (error.stack ?? error.message)}\n`)
+  const known = usage || error instanceof ReplayStalled
+  process.stderr.write(`gracewalk: ${known ? error.message : (error.stack ?? error.message)}\n`)
   return usage ? Exit.usage : Exit.failed
 }
 

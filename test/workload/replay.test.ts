@@ -1,4 +1,8 @@
 // Replays of small programs on real threads: what they must find, in which order, and how they end.
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
 import { soundArchitectures } from '../../src/machine/shape.ts'
 import { Result } from '../../src/workload/replay/layout.ts'
@@ -219,6 +223,26 @@ describe('a replay', () => {
     expect(result.partial).toBe(true)
     expect(result.completed).toBeLessThan(result.operations)
     await verified(result)
+  })
+
+  it('give up where CPUs wait for each other for ever', async () => {
+    const text = readFileSync(fileURLToPath(new URL('../../examples/my-design/step-3.ts', import.meta.url)), 'utf8')
+    const lowers = '  smpStoreRelease(thisCpu() + HAND, 0)\n'
+    expect(text).toContain(lowers)
+    const directory = mkdtempSync(join(tmpdir(), 'gracewalk-'))
+    try {
+      const design = join(directory, 'never-lowers.ts')
+      writeFileSync(design, text.replace(lowers, ''))
+      const s = new Script()
+      const t = s.task()
+      s.mmap(t, 0, 0x1000, 4)
+      s.write(t, 0, 0x1000)
+      s.add('munmap', t, 0, { address: 0x1000 * PAGE, length: 4 * PAGE })
+      const replaying = replayed(s.program(), { design, stallAfter: 500 })
+      await expect(replaying).rejects.toThrow(/never-lowers\.ts on x86_64: no operation has completed for 0\.5 s: \d of \d are done/)
+    } finally {
+      rmSync(directory, { recursive: true })
+    }
   })
 })
 

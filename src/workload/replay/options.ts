@@ -22,6 +22,8 @@ export interface ReplayOptions {
   readonly runs?: number
   /** Fill freed frames with junk. Default false. */
   readonly poison?: boolean
+  /** Milliseconds without a completed operation after which the replay is given up. Default one minute. */
+  readonly stallAfter?: number
   /** Is told how far the replay is: operations done and to do, warm-ups included. */
   readonly progress?: (done: number, total: number) => void
   readonly signal?: AbortSignal

@@ -12,6 +12,14 @@ import type { ReplayOptions } from './options.ts'
 import type { Translation } from './plan.ts'
 import type { SpaceEnd } from './snapshot.ts'
 
+/** Milliseconds without a completed operation after which CPUs are taken to wait for each other for ever. */
+const STALL = 60_000
+
+/** CPUs wait for each other, or one goes round for ever: what a design with a lost wake-up comes to on threads. */
+export class ReplayStalled extends Error {
+  override readonly name = 'ReplayStalled'
+}
+
 /** How often to run. */
 export interface RoundPlan {
   readonly warmUps: number
@@ -43,15 +51,15 @@ export interface Rounds {
 
 type Measured = Omit<Rounds, 'ends' | 'end' | 'files'>
 
-/** Runs the program as planned. Rejects with the error of a CPU that died; an abort ends the run that is under way. */
+/** Runs the program as planned. Rejects with the error of a CPU that died, and with `ReplayStalled`; an abort ends the run that is under way. */
 export async function runRounds(
   cpus: Cpus,
   shared: Shared,
   translation: Translation,
   plan: RoundPlan,
-  options: Pick<ReplayOptions, 'progress' | 'signal'>,
+  options: Pick<ReplayOptions, 'design' | 'arch' | 'progress' | 'signal' | 'stallAfter'>,
 ): Promise<Rounds> {
-  const { signal } = options
+  const { signal, stallAfter = STALL } = options
   const total = translation.operations.length
   const tasks = spread(translation, cpus.count)
   const roots = translation.program.spaces.filter(({ madeBy }) => madeBy < 0).map(({ index }) => index)
@@ -59,9 +67,23 @@ export async function runRounds(
   const rounds = plan.warmUps + plan.runs
   const sum = nothingMeasured()
   let round = 0
+  let latest = -1
+  let since = performance.now()
+  let stalled: (error: Error) => void = () => {}
+  const stall = new Promise<never>((_, reject) => {
+    stalled = reject
+  })
+  stall.catch(() => {})
   const report = (): void => {
     const done = Math.min(total, Atomics.load(shared.control, Control.completed))
     options.progress?.(round * total + done, rounds * total)
+    if (done !== latest) {
+      latest = done
+      since = performance.now()
+    } else if (performance.now() - since > stallAfter) {
+      const how = `${done} of ${total} are done, and nobody goes on`
+      stalled(new ReplayStalled(`${options.design} on ${options.arch}: no operation has completed for ${stallAfter / 1000} s: ${how}`))
+    }
   }
   const abort = (): void => {
     Atomics.store(shared.control, Control.stop, 1)
@@ -81,7 +103,9 @@ export async function runRounds(
       const before = readCounters()
       const from = performance.now()
       const job = { module: moduleOf('cpu'), name: 'replayTasks' }
-      const answers = (await cpus.runAll(job, (cpu) => ({ shared, tasks: tasks[cpu], contents }))) as CpuAnswer[]
+      const running = cpus.runAll(job, (cpu) => ({ shared, tasks: tasks[cpu], contents }))
+      running.catch(() => {}) // after a stall nobody waits for it
+      const answers = (await Promise.race([running, stall])) as CpuAnswer[]
       const elapsed = performance.now() - from
       const counters = countersSince(before, readCounters())
       const end = (await cpus.run(0, { module: moduleOf('ends'), name: 'finish', data: orders })) as RunEnd
