@@ -4,7 +4,15 @@ import { basename, dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { Vma } from '../kernel/vma/vma.ts'
 import { counterexampleColumns } from '../report/columns.ts'
-import { type MatrixCost, type MatrixEntry, type MatrixResult, matrixJson, matrixLines, matrixMarkdown } from '../report/matrix-report.ts'
+import {
+  type MatrixCost,
+  type MatrixEntry,
+  type MatrixResult,
+  matrixJson,
+  matrixLines,
+  matrixMarkdown,
+  mergeTables,
+} from '../report/matrix-report.ts'
 import { faultRate } from '../report/run-report.ts'
 import { palette } from '../report/table.ts'
 import { SCENARIOS } from '../scenario/all.ts'
@@ -115,11 +123,22 @@ async function checkTables(tables: readonly MatrixTable[], options: MatrixOption
   } finally {
     await pool.close()
   }
-  if (directory !== null) await writeCounterexamples(cells, entries, directory, progress)
-  return tables.map((table) => ({
-    table,
-    rows: table.rows.map((row) => row.cells.map((cell) => (cell === null ? null : (entries.get(cellName(cell)) ?? null)))),
-  }))
+  const laidOut = (): MatrixResult[] =>
+    tables.map((table) => ({
+      table,
+      rows: table.rows.map((row) => row.cells.map((cell) => (cell === null ? null : (entries.get(cellName(cell)) ?? null)))),
+    }))
+  if (directory !== null) {
+    // Tables that come to the same are shown once.
+    const shown = mergeTables(laidOut()).flatMap(({ table }) => table.rows.flatMap((row) => row.cells))
+    await writeCounterexamples(
+      new Map(shown.flatMap((cell) => (cell === null ? [] : [[cellName(cell), cell]]))),
+      entries,
+      directory,
+      progress,
+    )
+  }
+  return laidOut()
 }
 
 /** A Worker goes by what the scenario says; of drafts nothing is expected. */
@@ -133,10 +152,12 @@ async function writeCounterexamples(
   directory: string,
   progress: Progress,
 ): Promise<void> {
-  const violated = [...entries].filter(([, { result }]) => result.report.verdict === 'violation')
+  const violated = [...cells].flatMap(([name, cell]) => {
+    const entry = entries.get(name)
+    return entry?.result.report.verdict === 'violation' ? [[name, cell, entry] as const] : []
+  })
   let done = 0
-  for (const [name, entry] of violated) {
-    const cell = cells.get(name) as Cell
+  for (const [name, cell, entry] of violated) {
     const { counterexample } = await explain(cell, entry.result.report)
     const file = `${name.replace(/[^a-z0-9_]+/gi, '-').replace(/-$/, '')}.txt`
     const lines = [

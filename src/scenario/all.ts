@@ -23,6 +23,7 @@ import { faultVsFork } from './fault-vs-fork.ts'
 import { faultVsMprotect } from './fault-vs-mprotect.ts'
 import { faultVsMunmap } from './fault-vs-munmap.ts'
 import { faultVsMunmapOfNeighbour } from './fault-vs-munmap-of-neighbour.ts'
+import { faultVsMunmapOfTheLastPages } from './fault-vs-munmap-of-the-last-pages.ts'
 import * as faultVsReuseByOtherMm from './fault-vs-reuse-by-other-mm.ts'
 import * as faultVsSplitOff from './fault-vs-split-off.ts'
 import * as fifthLevel from './fifth-level.ts'
@@ -118,6 +119,7 @@ import * as vmaLockSeq from './vma-lock-seq.ts'
 export const SCENARIOS: readonly Scenario[] = Object.freeze([
   faultVsMunmap,
   faultVsMunmapOfNeighbour,
+  faultVsMunmapOfTheLastPages,
   faultVsFault,
   firstFaultsBelowTwoPmds,
   faultVsMprotect,

@@ -35,10 +35,10 @@ export interface Scenario {
   readonly designs?: readonly string[]
   readonly archs?: readonly string[]
   /**
-   * Of designs and architectures those that are asked if nobody says which: for questions whose answer depends on neither. The others
-   * are asked where they are wanted.
+   * Of designs, architectures and freeing policies those that are asked if nobody says which: for questions whose answer does not depend
+   * on them, or that the matrix asks of all. The others are asked where they are wanted.
    */
-  readonly usually?: { readonly designs?: readonly string[]; readonly archs?: readonly string[] }
+  readonly usually?: { readonly designs?: readonly string[]; readonly archs?: readonly string[]; readonly freeing?: readonly string[] }
   /** Freeing policies; `rcu-batch` alone where it is left out. */
   readonly freeing?: readonly string[]
   /** What finds VMAs, flavours of RCU, ways to allocate tables; the usual one alone where it is left out (see `USUAL`). */

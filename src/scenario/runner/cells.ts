@@ -35,7 +35,8 @@ type OpenValues = Pick<Combination, 'freeing' | 'index' | 'rcu' | 'tables'>
 
 /** Each choice of the open axes: what is asked for, else what `scenario` names, else what is usual. */
 function openValues(scenario: Scenario, wanted: Wanted = {}): readonly OpenValues[] {
-  const of = (axis: (typeof OPEN_AXES)[number]): readonly string[] => wanted[axis] ?? scenario[axis] ?? USUAL_LISTS[axis]
+  const usual = { freeing: scenario.usually?.freeing, indexes: undefined, rcus: undefined, tables: undefined }
+  const of = (axis: (typeof OPEN_AXES)[number]): readonly string[] => wanted[axis] ?? usual[axis] ?? scenario[axis] ?? USUAL_LISTS[axis]
   return of('freeing').flatMap((freeing) =>
     of('indexes').flatMap((index) => of('rcus').flatMap((rcu) => of('tables').map((tables) => ({ freeing, index, rcu, tables })))),
   )

@@ -32,11 +32,14 @@ export interface MatrixWanted {
   readonly freeing?: readonly string[] | undefined
 }
 
-/** The question by which a design is judged on every architecture: a fault beside the munmap of its page and its tables. */
+/** The question by which a design is judged on every architecture: a fault beside the munmap of its page. */
 const FAULT = 'fault-vs-munmap'
 
 /** Where designs are asked what does not depend on the architecture. */
 const HOME = 'x86_64'
+
+/** The same beside a munmap that frees the tables on the fault's way: for whom they must wait depends on what the fault holds. */
+const FAULT_BELOW_TABLES_THAT_GO = 'fault-vs-munmap-of-the-last-pages'
 
 /** What else is asked of every design, on one architecture. */
 const FAULTS = [
@@ -75,7 +78,7 @@ export function matrixTables(scenarios: readonly Scenario[], wanted: MatrixWante
   const tables = [
     onArchitectures(named(FAULT), chosen, archs),
     onScenarios(FAULTS.map(named), chosen, home),
-    designsAndFreeing(named(FAULT), chosen, policies, home),
+    designsAndFreeing(named(FAULT_BELOW_TABLES_THAT_GO), chosen, policies, home),
     ...archs.map((arch) =>
       freeingOn(
         arch,
@@ -129,7 +132,7 @@ function onScenarios(asked: readonly Scenario[], chosen: readonly string[], arch
 function designsAndFreeing(scenario: Scenario, chosen: readonly string[], policies: readonly string[], arch: string): MatrixTable {
   return {
     title: `Designs and freeing policies, on ${arch}`,
-    says: `${scenario.question} The munmap frees the table as well.`,
+    says: scenario.question,
     of: 'freeing policy',
     columns: chosen,
     rows: policies.map((freeing) => ({ name: freeing, cells: chosen.map((design) => cellFor(scenario, { design, arch, freeing })) })),
@@ -176,6 +179,6 @@ function furtherAxes(scenarios: readonly Scenario[], chosen: readonly string[], 
         }),
       ),
     )
-    return [{ title, says: 'Scenarios whose verdict depends on it.', of: 'scenario', columns, rows }]
+    return [{ title, says: 'The scenarios that ask about it.', of: 'scenario', columns, rows }]
   })
 }
