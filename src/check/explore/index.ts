@@ -5,9 +5,9 @@
 //   const report = await exploreJobs({ url, exportName, args }, { jobs: 2 })             // states merged, on two Workers
 //   if (report.verdict === 'violation') replay(model, report.path)        // exactly the same again
 export { type ExploreOptions, explore, exploreJobs, type JobOptions } from './explore.ts'
-export type { IrqOffSection } from './irq-off.ts'
 export { type KernelScenario, kernelModel } from './kernel-model.ts'
 export { type Agent, type Litmus, litmus, type Operations } from './litmus.ts'
+export type { IrqOffSection } from './model.ts'
 export { type Model, Status, type ValueAt } from './model.ts'
 export { compress, type Path } from './path.ts'
 export type { Mode } from './plan.ts'

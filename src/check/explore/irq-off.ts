@@ -3,15 +3,7 @@
 import { formatSite, UNKNOWN_SITE } from '../../compile/sites.ts'
 import { Row } from '../../compile/stepped/announce.ts'
 import { irqOffWord, type KernelState, rowOfAgent } from './kernel-state.ts'
-
-/** The longest section with interrupts off that CPU `cpu` was in from one place. */
-export interface IrqOffSection {
-  readonly cpu: number
-  /** Where they were turned off: `function file:line`. */
-  readonly place: string
-  /** Steps that were taken with interrupts off, the one that turns them on included. */
-  readonly steps: number
-}
+import type { IrqOffSection } from './model.ts'
 
 /** Follows the steps of one model. */
 export interface IrqOffMeter {

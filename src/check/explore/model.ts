@@ -1,7 +1,15 @@
 // What exploration asks of a program: agents that each announce one operation at a time, and memory that can be brought
 // back. Litmus programs (litmus.ts) and the stepped kernel (kernel-model.ts) are its implementations.
 import type { Footprints } from './footprint.ts'
-import type { IrqOffSection } from './irq-off.ts'
+
+/** The longest section with interrupts off that CPU `cpu` was in from one place. */
+export interface IrqOffSection {
+  readonly cpu: number
+  /** Where they were turned off: `function file:line`. */
+  readonly place: string
+  /** Steps that were taken with interrupts off, the one that turns them on included. */
+  readonly steps: number
+}
 
 /** Whether an agent can go on. */
 export const Status = Object.freeze({

@@ -1,5 +1,5 @@
 // What an exploration says of itself, put together from its phases.
-import type { IrqOffSection } from './irq-off.ts'
+import type { IrqOffSection } from './model.ts'
 import type { Path } from './path.ts'
 
 /**

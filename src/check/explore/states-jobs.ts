@@ -2,7 +2,8 @@
 // branches to those that have none.
 import { Worker } from 'node:worker_threads'
 import type { Limits } from './budget.ts'
-import { type IrqOffSection, mergeSections } from './irq-off.ts'
+import { mergeSections } from './irq-off.ts'
+import type { IrqOffSection } from './model.ts'
 import type { Path } from './path.ts'
 import type { StateResult } from './states.ts'
 import { beginControl, type Control, controlBytes, executionsOf, openControl } from './states-control.ts'

@@ -1,8 +1,7 @@
 // A Worker that takes part in a shared search: builds the model once, then does its part of one phase after the other.
 import { parentPort, workerData } from 'node:worker_threads'
 import { type Budget, createBudget, type Limits } from './budget.ts'
-import type { IrqOffSection } from './irq-off.ts'
-import type { Model } from './model.ts'
+import type { IrqOffSection, Model } from './model.ts'
 import { compress } from './path.ts'
 import { replay } from './replay.ts'
 import { ALL_RULES, learn, resultOf, type StateResult } from './states.ts'
