@@ -17,6 +17,7 @@ import { Vma } from '../vma/vma.ts'
 import type { Design } from './design.ts'
 import { copyVma, countOutcome, forgetSpeculation, lacksAnonVma, Speculation, vmaCopy, vmaFreeDeferred } from './speculation.ts'
 import {
+  fallBackToMmapLock,
   faultUnderVmaLock,
   mmapWriteLocked,
   mmapWriteUnlocking,
@@ -136,10 +137,10 @@ function handle(mm: number, vpn: number, access: number, allowed: number): numbe
 }
 
 function fallBack(mm: number, vpn: number, access: number): number {
-  const before = load(thisCpu() + Cpu.statFaultFallbacks)
   const result = faultUnderVmaLock(mm, vpn, access)
-  if (load(thisCpu() + Cpu.statFaultFallbacks) !== before) countOutcome(Outcome.mmapLock)
-  return result
+  if ((result & VmFault.retry) === 0) return result
+  countOutcome(Outcome.mmapLock)
+  return fallBackToMmapLock(mm, vpn, access)
 }
 
 function handleFault(mm: number, vpn: number, access: number): number {

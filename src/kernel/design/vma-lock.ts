@@ -99,7 +99,8 @@ export function faultOnLockedVma(mm: number, vma: number, vpn: number, access: n
   const flags = accessFlags(access) | FaultFlag.vmaLock | FaultFlag.allowRetry
   let result = checkAccess(vma, access)
   if (result === 0) result = handleMmFault(mm, vma, vpn, flags)
-  if ((result & VmFault.retry) !== 0) store(thisCpu() + Cpu.statFaultRetries, load(thisCpu() + Cpu.statFaultRetries) + 1)
+  const retried = result & VmFault.retry
+  if (retried !== 0) store(thisCpu() + Cpu.statFaultRetries, load(thisCpu() + Cpu.statFaultRetries) + 1)
   return result
 }
 
@@ -109,14 +110,18 @@ export function fallBackToMmapLock(mm: number, vpn: number, access: number): num
   return faultUnderMmapLock(mm, vpn, access)
 }
 
-/** The fault under the lock of its VMA, or failing that under mmap_lock. Same contract as `Design.handleFault`. */
+/** The fault under the lock of its VMA, nothing being held before and after. `VmFault.retry`: it takes mmap_lock. */
 export function faultUnderVmaLock(mm: number, vpn: number, access: number): number {
   const vma = lockVmaUnderRcu(mm, vpn)
-  if (vma === 0) return fallBackToMmapLock(mm, vpn, access)
+  if (vma === 0) return VmFault.retry
   const result = faultOnLockedVma(mm, vma, vpn, access)
-  if ((result & VmFault.retry) !== 0) return fallBackToMmapLock(mm, vpn, access)
-  vmaRefcountPut(vma, mm)
+  if ((result & VmFault.retry) === 0) vmaRefcountPut(vma, mm)
   return result
+}
+
+function handleFault(mm: number, vpn: number, access: number): number {
+  const result = faultUnderVmaLock(mm, vpn, access)
+  return (result & VmFault.retry) !== 0 ? fallBackToMmapLock(mm, vpn, access) : result
 }
 
 /** Drops the VMA's lock, or mmap_lock where `flags` do not say that the VMA is locked. See `Design.releaseFault`. */
@@ -204,7 +209,7 @@ function vmaFree(vma: number): void {
 /** Per-VMA locks, reference-count form. */
 export const vmaLock: Design = Object.freeze({
   name: 'vma-lock',
-  handleFault: faultUnderVmaLock,
+  handleFault,
   releaseFault,
   pteMapLock,
   mmInit,
