@@ -72,6 +72,7 @@ function lookupInFlavour(name: string, question: string, bare: boolean, rcus: re
       }
     },
     expect: ({ rcu }) => (bare && rcu === 'preemptible' ? { unsafe: /freed|reused/ } : 'safe'),
+    variants: bare ? [] : leafMutants,
   })
 }
 
