@@ -11,6 +11,7 @@ const NO_LOCK: Variant = {
     { file: 'syscall/fork.ts', from: '  mmapWriteUnlock(parent)\n', to: '' },
   ],
   unsafe: /data race|use after free|no order of the calls explains|counters of mm|map count|bad page|leak|freed|deadlock/,
+  on: { design: 'mmap-lock' },
 }
 
 /** CPU 0 forks while CPU 1, in the parent, unmaps a page: the child has it or has it not. */

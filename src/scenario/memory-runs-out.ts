@@ -78,7 +78,7 @@ export const memoryRunsOutInFork = scenario({
   question: 'Does a fork that fails half way take back what it has copied, and leave the parent as it was?',
   asked: 'field: dup_mmap, out of memory in copy_page_range; the child is torn down by exit_mmap',
   cpus: 2,
-  archs: ['powerpc64-hash-64k'],
+  archs: ['x86_64'],
   designs: ['vma-lock'], // fork holds mmap_lock for writing under every design
   setUp: (stage) => {
     const mm = stage.newMm()
