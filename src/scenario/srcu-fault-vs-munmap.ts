@@ -7,9 +7,9 @@ import { type Expectation, type Scenario, scenario, type Variant } from './scena
 const FILE = 'design/srcu.ts'
 
 /** The look at the VMA under the lock of the PTE table, and what stands there without it. */
-export const CHECK_UNDER_LOCK = `  if (readOnce(load(fault + SrcuFault.found) + Vma.lockSeq) !== load(fault + SrcuFault.seq)) {
+export const CHECK_UNDER_LOCK = `  if (readOnce(load(fault + Speculation.original) + Vma.lockSeq) !== load(fault + Speculation.seq)) {
     pteUnmapUnlock(ptep, load(thisCpu() + Cpu.out1))
-    store(fault + SrcuFault.outcome, Outcome.changedAtEntry)
+    store(fault + Speculation.outcome, Outcome.changedAtEntry)
     return 0
   }
 `
@@ -30,8 +30,8 @@ const CHECK_BEFORE_LOCK: Variant = {
       file: FILE,
       from: '  const fault = thisCpu() + Cpu.design\n  rcuReadLock()\n  const pmd = findPmd(mm, vpn)\n',
       to: `  const fault = thisCpu() + Cpu.design
-  if (readOnce(load(fault + SrcuFault.found) + Vma.lockSeq) !== load(fault + SrcuFault.seq)) {
-    store(fault + SrcuFault.outcome, Outcome.changedAtEntry)
+  if (readOnce(load(fault + Speculation.original) + Vma.lockSeq) !== load(fault + Speculation.seq)) {
+    store(fault + Speculation.outcome, Outcome.changedAtEntry)
     return 0
   }
   rcuReadLock()
@@ -48,7 +48,7 @@ const TABLES_UNGUARDED: Variant = {
   edits: [
     {
       file: FILE,
-      from: 'populateGuarded(mm, vpn, load(fault + SrcuFault.found) + Vma.lockSeq, load(fault + SrcuFault.seq))',
+      from: 'populateGuarded(mm, vpn, load(fault + Speculation.original) + Vma.lockSeq, load(fault + Speculation.seq))',
       to: 'populateGuarded(mm, vpn, 0, 0)',
     },
   ],

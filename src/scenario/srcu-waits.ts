@@ -9,7 +9,7 @@ const FALLS_BACK_INSIDE: Variant = {
   name: 'falls-back-inside-the-section',
   wrong: 'a fault that has to be done under mmap_lock takes it before its SRCU section ends',
   edits: [
-    { file: FILE, from: '  srcuReadUnlock(Global.srcuDomain, bank)\n  count(outcome)\n', to: '  count(outcome)\n' },
+    { file: FILE, from: '  srcuReadUnlock(Global.srcuDomain, bank)\n  countOutcome(outcome)\n', to: '  countOutcome(outcome)\n' },
     {
       file: FILE,
       from: '  if (outcome === Outcome.done || outcome === Outcome.tableGone) return 0\n',

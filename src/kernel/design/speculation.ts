@@ -22,7 +22,7 @@ export function vmaCopy(): number {
 
 /**
  * Copies the fields that fault handlers read. The VMA may change meanwhile: marked reads, since what they read is worth
- * something only if the sequence count says so. In an RCU section.
+ * something only if the sequence count says so. In a section, of RCU or SRCU, that keeps its memory.
  */
 export function copyVma(vma: number): void {
   const copy = vmaCopy()

@@ -8,7 +8,6 @@ import { handlePteFault } from '../fault/handle-mm-fault.ts'
 import { Global } from '../machine/globals.ts'
 import { load, readOnce, store, thisCpu, writeOnce } from '../machine/instructions.ts'
 import { Cpu } from '../machine/percpu.ts'
-import { struct } from '../machine/struct.ts'
 import { getFile } from '../memory/file.ts'
 import { Mm } from '../memory/mm.ts'
 import { Cache, kmemCacheFree } from '../memory/slab.ts'
@@ -25,12 +24,7 @@ import { mmapReadUnlock } from '../vma/mmap-lock.ts'
 import { Vma, vmaAndFileFree } from '../vma/vma.ts'
 import type { Design } from './design.ts'
 import { faultUnderMmapLock } from './mmap-lock.ts'
-
-/**
- * The fault under way, in the CPU's `design` words. `found`: its VMA; `seq`: that one's number when it was found; `outcome`: why
- * nothing was installed (see `Outcome`), or 0; `vma`: the copy that handlers take for the VMA, whose fields may change under them.
- */
-const SrcuFault = struct({ found: 1, seq: 1, outcome: 1, vma: Vma.anonVma + 1 })
+import { copyVma, countOutcome, forgetSpeculation, Speculation, vmaCopy } from './speculation.ts'
 
 /** What became of faults: places of the counters. From `unmapped` on: why one was done again under mmap_lock. */
 const Outcome = Object.freeze({
@@ -51,35 +45,6 @@ const Outcome = Object.freeze({
 /** `Vma.refcnt`: the VMA has been in a tree, and has a second reference to its file, which goes with its memory. */
 const DETACHED = 1
 
-/** The copy that stands for the VMA in a fault of this CPU. */
-function vmaCopy(): number {
-  return thisCpu() + Cpu.design + SrcuFault.vma
-}
-
-function count(outcome: number): void {
-  const cpu = thisCpu() + outcome
-  store(cpu + Cpu.statDesign, load(cpu + Cpu.statDesign) + 1)
-}
-
-/** Nothing of a fault outlives it: neither for the next fault of this CPU, nor for the checker, which tells states apart by it. */
-function forget(): void {
-  const fault = thisCpu() + Cpu.design
-  for (let i = 0; i < SrcuFault.size; i++) store(fault + i, 0)
-}
-
-/**
- * Copies the fields that handlers read. Marked reads of words that may change, together or not: nothing comes of them unless
- * the VMA's number is the same in the end.
- */
-function copyVma(vma: number): void {
-  const copy = vmaCopy()
-  store(copy + Vma.start, readOnce(vma + Vma.start))
-  store(copy + Vma.flags, readOnce(vma + Vma.flags))
-  store(copy + Vma.pgoff, readOnce(vma + Vma.pgoff))
-  store(copy + Vma.file, readOnce(vma + Vma.file))
-  store(copy + Vma.anonVma, readOnce(vma + Vma.anonVma))
-}
-
 /** Finds the VMA, notes its number, and copies it. Returns 0 or the outcome. In an SRCU section, which keeps the VMA and its file. */
 function findAndCopyVma(mm: number, vpn: number): number {
   const fault = thisCpu() + Cpu.design
@@ -91,8 +56,8 @@ function findAndCopyVma(mm: number, vpn: number): number {
   const seq = readOnce(vma + Vma.lockSeq)
   // Its last writer must have been done before the look-up: then the VMA was what the tree said, and is while the number stays.
   if (((seq - writers) | 0) >= 0) return Outcome.writer
-  store(fault + SrcuFault.found, vma)
-  store(fault + SrcuFault.seq, seq)
+  store(fault + Speculation.original, vma)
+  store(fault + Speculation.seq, seq)
   copyVma(vma)
   return 0
 }
@@ -115,26 +80,26 @@ function faultOnCopy(mm: number, vpn: number, access: number): number {
     if (ptep !== 0) {
       // `vmaLock`: the neighbours may change, so an anon_vma is made under mmap_lock. No `allowRetry`: it may sleep where it is.
       const result = handlePteFault(mm, copy, vpn, pmd, pte, accessFlags(access) | FaultFlag.vmaLock)
-      if (load(fault + SrcuFault.outcome) !== 0) return load(fault + SrcuFault.outcome)
+      if (load(fault + Speculation.outcome) !== 0) return load(fault + Speculation.outcome)
       if ((result & VmFault.retry) !== 0) return Outcome.anonVma
       if ((result & VmFault.userfault) !== 0) return Outcome.userfault
       return (result & VmFault.error) !== 0 ? Outcome.error : Outcome.done
     }
-    const failed = populateGuarded(mm, vpn, load(fault + SrcuFault.found) + Vma.lockSeq, load(fault + SrcuFault.seq))
+    const failed = populateGuarded(mm, vpn, load(fault + Speculation.original) + Vma.lockSeq, load(fault + Speculation.seq))
     if (failed !== 0) return failed === 1 ? Outcome.error : Outcome.changedAtTable
-    count(Outcome.populated)
+    countOutcome(Outcome.populated)
   }
 }
 
 function handleFault(mm: number, vpn: number, access: number): number {
-  count(Outcome.attempt)
+  countOutcome(Outcome.attempt)
   const bank = srcuReadLock(Global.srcuDomain)
   const found = findAndCopyVma(mm, vpn)
   const outcome = found !== 0 ? found : faultOnCopy(mm, vpn, access)
-  forget()
+  forgetSpeculation()
   // Before mmap_lock is waited for: whoever holds it may be waiting for us (registration with userfaultfd; munmap in `srcu-sync`).
   srcuReadUnlock(Global.srcuDomain, bank)
-  count(outcome)
+  countOutcome(outcome)
   if (outcome === Outcome.done || outcome === Outcome.tableGone) return 0
   store(thisCpu() + Cpu.statFaultFallbacks, load(thisCpu() + Cpu.statFaultFallbacks) + 1)
   return faultUnderMmapLock(mm, vpn, access)
@@ -151,13 +116,13 @@ function mapLockValidated(mm: number, vpn: number): number {
   const ptep = pmd === 0 ? 0 : pteOffsetMapLock(pmd, vpn)
   rcuReadUnlock()
   if (ptep === 0) {
-    store(fault + SrcuFault.outcome, Outcome.tableGone)
+    store(fault + Speculation.outcome, Outcome.tableGone)
     return 0
   }
   // Whoever changes or unmaps the VMA changes its number first, and must take this lock before it changes or clears the entry.
-  if (readOnce(load(fault + SrcuFault.found) + Vma.lockSeq) !== load(fault + SrcuFault.seq)) {
+  if (readOnce(load(fault + Speculation.original) + Vma.lockSeq) !== load(fault + Speculation.seq)) {
     pteUnmapUnlock(ptep, load(thisCpu() + Cpu.out1))
-    store(fault + SrcuFault.outcome, Outcome.changedAtEntry)
+    store(fault + Speculation.outcome, Outcome.changedAtEntry)
     return 0
   }
   return ptep
