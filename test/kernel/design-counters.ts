@@ -8,7 +8,8 @@ import { Vm } from '../../src/kernel/vma/vma.ts'
 import { type WholeMachine, wholeMachine } from '../check/whole-machine.ts'
 
 const MAY = Vm.mayRead | Vm.mayWrite
-const READ_WRITE = Vm.read | Vm.write | MAY
+/** VMA flags of private, writable memory. */
+export const READ_WRITE = Vm.read | Vm.write | MAY
 /** The first of four mapped pages. */
 export const PAGE = 64
 
@@ -33,20 +34,24 @@ export interface Space {
   readonly mm: number
   /** An access by CPU 0, alone: 1, or a signal's bits negated. What it adds to the counters. */
   touch(page: number, access?: number): [number, Record<string, number>]
-  alone(task: () => unknown): number
+  alone(task: () => unknown, cpu?: number): number
   access(page: number, access: number): Steps<number>
 }
 
-/** Four pages at PAGE in an address space that `cpus` CPUs run. */
+/** Four pages at PAGE in an address space that `cpus` CPUs run; of a file, with its only reference, unless `disk` is below 0. */
 export async function space(design: string, cpus: number, disk = -1): Promise<Space> {
   const whole = await wholeMachine(tree, 'x86_64', design, 2)
   const { machine, kernel } = whole
-  const alone = (task: () => unknown): number => runAlone(machine, task as () => Steps<number>) as number
+  const alone = (task: () => unknown, cpu = 0): number => runAlone(machine, task as () => Steps<number>, cpu) as number
   const mm = alone(() => kernel.sysNewMm())
   for (let cpu = 0; cpu < cpus; cpu++) runAlone(machine, () => kernel.sysSwitchMm(mm), cpu)
   const inode = disk < 0 ? 0 : alone(() => kernel.inodeCreate(4, disk, 0, 1))
   const file = disk < 0 ? 0 : alone(() => kernel.fileOpen(inode))
   alone(() => kernel.sysMmap(mm, PAGE, 4, READ_WRITE, Placement.fixed, file, 0))
+  if (disk >= 0) {
+    alone(() => kernel.iput(inode))
+    alone(() => kernel.putFile(file))
+  }
   function* access(page: number, how: number): Steps<number> {
     const frame = yield* kernel.beginAccess(page, how)
     if (frame < 0) return frame

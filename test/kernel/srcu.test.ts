@@ -1,7 +1,7 @@
 // The designs under SRCU: which faults they do inside their section and which they leave to mmap_lock, each counted by its reason; when
 // what munmap took away is freed, and by whom. That what they do is right under every interleaving is for the scenarios.
 import { describe, expect, test } from 'vitest'
-import { openTree, randomScheduler, run, runAlone, type Steps } from '../../src/check/index.ts'
+import { randomScheduler, run, type Steps } from '../../src/check/index.ts'
 import { designs } from '../../src/kernel/design/designs.ts'
 import { GLOBALS, Global } from '../../src/kernel/machine/globals.ts'
 import { Cpu } from '../../src/kernel/machine/percpu.ts'
@@ -14,71 +14,9 @@ import { Placement } from '../../src/kernel/syscall/mmap.ts'
 import { vmaLookup } from '../../src/kernel/vma/find-vma.ts'
 import { Vm, Vma } from '../../src/kernel/vma/vma.ts'
 import { USUAL_DESIGNS } from '../../src/scenario/runner/axes.ts'
-import { tearDown, type WholeMachine, wholeMachine } from '../check/whole-machine.ts'
+import { tearDown } from '../check/whole-machine.ts'
 import { combinations, sequentialCombinations } from '../combinations.ts'
-
-const MAY = Vm.mayRead | Vm.mayWrite
-const READ_WRITE = Vm.read | Vm.write | MAY
-const PAGE = 64
-
-const tree = await openTree()
-
-/** Counters of all CPUs, those that are not 0. */
-function counted({ machine, cpus }: WholeMachine, design: string): Record<string, number> {
-  const names = designs.find(({ name }) => name === design)?.counters ?? []
-  const out: Record<string, number> = {}
-  for (const [i, name] of names.entries()) {
-    for (let cpu = 0; cpu < cpus; cpu++) {
-      const value = machine.words[machine.areas + cpu * tree.percpu.CPU_STRIDE + Cpu.statDesign + i] as number
-      if (value !== 0) out[name] = (out[name] ?? 0) + value
-    }
-  }
-  return out
-}
-
-interface Space {
-  readonly whole: WholeMachine
-  readonly mm: number
-  /** An access by CPU 0, alone: 1, or a signal's bits negated. What it adds to the counters. */
-  touch(page: number, access?: number): [number, Record<string, number>]
-  alone(task: () => unknown, cpu?: number): number
-  access(page: number, access: number): Steps<number>
-}
-
-/** Four pages at PAGE in an address space that both CPUs run; of a file, with its only reference, unless `disk` is below 0. */
-async function space(design: string, disk = -1): Promise<Space> {
-  const whole = await wholeMachine(tree, 'x86_64', design, 2)
-  const { machine, kernel } = whole
-  const alone = (task: () => unknown, cpu = 0): number => runAlone(machine, task as () => Steps<number>, cpu) as number
-  const mm = alone(() => kernel.sysNewMm())
-  for (let cpu = 0; cpu < 2; cpu++) alone(() => kernel.sysSwitchMm(mm), cpu)
-  const inode = disk < 0 ? 0 : alone(() => kernel.inodeCreate(4, disk, 0, 1))
-  const file = disk < 0 ? 0 : alone(() => kernel.fileOpen(inode))
-  alone(() => kernel.sysMmap(mm, PAGE, 4, READ_WRITE, Placement.fixed, file, 0))
-  if (disk >= 0) {
-    alone(() => kernel.iput(inode))
-    alone(() => kernel.putFile(file))
-  }
-  function* access(page: number, how: number): Steps<number> {
-    const frame = yield* kernel.beginAccess(page, how)
-    if (frame < 0) return frame
-    yield* kernel.endAccess()
-    return 1
-  }
-  return {
-    whole,
-    mm,
-    alone,
-    access,
-    touch: (page, how = Access.write) => {
-      const before = counted(whole, design)
-      const result = alone(() => access(page, how))
-      const now = counted(whole, design)
-      const added = Object.entries(now).map(([name, value]) => [name, value - (before[name] ?? 0)] as const)
-      return [result, Object.fromEntries(added.filter(([, value]) => value !== 0))]
-    },
-  }
-}
+import { counted, PAGE, READ_WRITE, type Space, space } from './design-counters.ts'
 
 /** What a CPU does to have everything deferred freed. */
 function* barrier({ whole: { kernel } }: Space): Steps<void> {
@@ -89,7 +27,7 @@ function* barrier({ whole: { kernel } }: Space): Steps<void> {
 
 describe.each(['srcu', 'srcu-sync'])('%s', (design) => {
   test('a fault makes its tables itself; only the first write to a VMA is left to mmap_lock', async () => {
-    const s = await space(design)
+    const s = await space(design, 2)
     expect(s.touch(PAGE, Access.read)).toEqual([1, { attempts: 1, done: 1, 'tables made': 1 }])
     expect(s.touch(PAGE)).toEqual([1, { attempts: 1, 'no anon_vma': 1 }])
     expect(s.touch(PAGE + 1)).toEqual([1, { attempts: 1, done: 1 }])
@@ -97,14 +35,14 @@ describe.each(['srcu', 'srcu-sync'])('%s', (design) => {
   })
 
   test('a fault waits for the disk inside its section', async () => {
-    const s = await space(design, 1)
+    const s = await space(design, 2, 1)
     expect(s.touch(PAGE, Access.read)).toEqual([1, { attempts: 1, done: 1, 'tables made': 1 }])
     expect(s.whole.machine.words[s.whole.machine.areas + Cpu.statMajorFaults]).toBe(1)
     expect(s.whole.machine.words[s.whole.machine.areas + Cpu.statFaultRetries]).toBe(0)
   })
 
   test('signals and missing pages are reported under mmap_lock', async () => {
-    const s = await space(design)
+    const s = await space(design, 2)
     expect(s.touch(PAGE + 4)).toEqual([-1, { attempts: 1, unmapped: 1 }])
     s.touch(PAGE)
     s.alone(() => s.whole.kernel.sysMprotect(s.mm, PAGE, 4, Vm.read))
@@ -115,7 +53,7 @@ describe.each(['srcu', 'srcu-sync'])('%s', (design) => {
   })
 
   test('a VMA with the number of the writer that is there is left alone', async () => {
-    const s = await space(design)
+    const s = await space(design, 2)
     s.touch(PAGE)
     const { words } = s.whole.machine
     words[vmaLookup(s.mm, PAGE) + Vma.lockSeq] = words[s.mm + Mm.mmLockSeq] as number
@@ -123,7 +61,7 @@ describe.each(['srcu', 'srcu-sync'])('%s', (design) => {
   })
 
   test('a call in the way is noticed wherever it comes', async () => {
-    const s = await space(design)
+    const s = await space(design, 2)
     const { machine, kernel } = s.whole
     const before = machine.words.slice()
     const seen: Record<string, number> = {}
@@ -151,7 +89,7 @@ describe('what munmap took away', () => {
   const left = (): number[] => [Cache.vma, Cache.file, Cache.inode].map(slabObjectsInUse)
 
   test('is freed, VMA, file and inode, when the callbacks have run, whoever waits for them', async () => {
-    const s = await space('srcu', 1)
+    const s = await space('srcu', 2, 1)
     s.touch(PAGE, Access.read)
     s.alone(() => s.whole.kernel.sysMunmap(s.mm, PAGE, 4), 1)
     expect(left()).toEqual([1, 1, 1])
@@ -161,7 +99,7 @@ describe('what munmap took away', () => {
   })
 
   test('is freed when munmap returns from synchronize_srcu', async () => {
-    const s = await space('srcu-sync', 1)
+    const s = await space('srcu-sync', 2, 1)
     s.touch(PAGE, Access.read)
     s.alone(() => s.whole.kernel.sysMunmap(s.mm, PAGE, 4), 1)
     expect(left()).toEqual([0, 0, 0])
@@ -169,7 +107,7 @@ describe('what munmap took away', () => {
   })
 
   test('is freed on the way out of the kernel once there is enough of it', async () => {
-    const s = await space('srcu')
+    const s = await space('srcu', 2)
     for (let i = 0; i < 10 * RCU_BATCH; i++) {
       s.alone(() => s.whole.kernel.sysMmap(s.mm, PAGE + 8, 1, READ_WRITE, Placement.fixed, 0, 0))
       s.alone(() => s.whole.kernel.sysMunmap(s.mm, PAGE + 8, 1))
@@ -180,7 +118,7 @@ describe('what munmap took away', () => {
 
   test('is waited for as a whole: all VMAs of one munmap take one grace period', async () => {
     const periods = async (mappings: number): Promise<number> => {
-      const s = await space('srcu-sync')
+      const s = await space('srcu-sync', 2)
       for (let i = 0; i < mappings; i++) s.alone(() => s.whole.kernel.sysMmap(s.mm, PAGE + 8 + 2 * i, 1, READ_WRITE, Placement.fixed, 0, 0))
       const { words } = s.whole.machine
       const before = words[Global.srcuDomain + Srcu.done] as number
