@@ -41,18 +41,18 @@ export function matrixWord({ report }: CheckResult): string {
 
 /** Tables of architectures that come to the same verdicts are one, named after all of them. */
 export function mergeTables(results: readonly MatrixResult[]): MatrixResult[] {
-  const merged = new Map<string, { first: MatrixResult; names: string[]; prefix: string }>()
+  const alike = new Map<string, MatrixResult[]>()
   for (const result of results) {
-    const [, prefix, arch] = /^(Freeing page tables on )(.+)$/.exec(result.table.title) ?? []
-    const words = JSON.stringify(result.rows.map((row) => row.map((entry) => (entry === null ? '' : matrixWord(entry.result)))))
-    const key = prefix === undefined ? result.table.title : words
-    const known = merged.get(key)
-    if (known === undefined) merged.set(key, { first: result, names: [arch ?? ''], prefix: prefix ?? '' })
-    else known.names.push(arch as string)
+    const { title, arch } = result.table
+    const words = result.rows.map((row) => row.map((entry) => (entry === null ? '' : matrixWord(entry.result))))
+    const key = arch === undefined ? title : JSON.stringify(words)
+    alike.set(key, [...(alike.get(key) ?? []), result])
   }
-  return [...merged.values()].map(({ first, names, prefix }) =>
-    prefix === '' ? first : { ...first, table: { ...first.table, title: `${prefix}${names.join(', ')}` } },
-  )
+  return [...alike.values()].map((group) => {
+    const [first, ...others] = group as [MatrixResult, ...MatrixResult[]]
+    const title = [first.table.title, ...others.map(({ table: { arch } }) => arch)].join(', ')
+    return { ...first, table: { ...first.table, title } }
+  })
 }
 
 /** What the terminal shows. */

@@ -86,7 +86,14 @@ describe('the report', () => {
       report: { verdict, states, preemptions: 1, message: '' },
     }) as unknown as CheckResult
   const freeing = (arch: string, verdict: string, asExpected = true, states = 7): MatrixResult => ({
-    table: { title: `Freeing page tables on ${arch}`, says: '', of: 'policy', columns: ['walk'], rows: [{ name: 'ipi', cells: [null] }] },
+    table: {
+      title: `Freeing page tables on ${arch}`,
+      arch,
+      says: '',
+      of: 'policy',
+      columns: ['walk'],
+      rows: [{ name: 'ipi', cells: [null] }],
+    },
     rows: [[{ result: result(arch, verdict, asExpected, states), counterexample: null }]],
   })
 

@@ -12,6 +12,8 @@ import { ScenarioError } from './errors.ts'
 /** One table: what its rows and columns are called, and what is asked where they meet; null where the question makes no sense. */
 export interface MatrixTable {
   readonly title: string
+  /** The architecture of a table that is one of several alike: they are shown together, and the title ends with their names. */
+  readonly arch?: string
   readonly says: string
   /** What the rows are. */
   readonly of: string
@@ -142,6 +144,7 @@ function designsAndFreeing(scenario: Scenario, chosen: readonly string[], polici
 function freeingOn(arch: string, walks: readonly (readonly [string, readonly Scenario[]])[], policies: readonly string[]): MatrixTable {
   return {
     title: `Freeing page tables on ${arch}`,
+    arch,
     says: 'Who may walk page tables while a munmap frees them, by what the walker holds; and two tables that are freed at once.',
     of: 'freeing policy',
     columns: walks.map(([column]) => column),
