@@ -1,5 +1,5 @@
 // `gracewalk matrix`: the questions of the matrix on every design, architecture and freeing policy, and the page docs/matrix.md.
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { Vma } from '../kernel/vma/vma.ts'
@@ -90,6 +90,13 @@ export async function matrixCommand(options: MatrixOptions, version: string): Pr
   }
 }
 
+/** Removes the counterexamples that an earlier page at `path` links, and nothing else of what lies beside it. */
+function removeLinked(path: string): void {
+  if (!existsSync(path)) return
+  for (const [, link] of readFileSync(path, 'utf8').matchAll(/\]\((counterexamples\/[\w-]+\.txt)\)/g))
+    rmSync(join(dirname(path), link as string), { force: true })
+}
+
 function writePage(path: string, page: string): void {
   try {
     writeFileSync(path, page)
@@ -104,7 +111,7 @@ async function checkTables(tables: readonly MatrixTable[], options: MatrixOption
   for (const cell of tables.flatMap(({ rows }) => rows.flatMap((row) => row.cells))) if (cell !== null) cells.set(cellName(cell), cell)
   const directory = options.markdown === undefined ? null : join(dirname(options.markdown), COUNTEREXAMPLES)
   if (directory !== null) {
-    rmSync(directory, { recursive: true, force: true })
+    removeLinked(options.markdown as string)
     mkdirSync(directory, { recursive: true })
   }
   const pool = openPool(Math.min(options.jobs, cells.size))

@@ -1,6 +1,6 @@
 // `gracewalk matrix` as a user meets it, the tables that it makes of the kernel's lists, and the page that ships.
 import { spawnSync } from 'node:child_process'
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -51,6 +51,10 @@ describe('the tables of the matrix', () => {
 describe('gracewalk matrix', () => {
   it('writes the page, and a counterexample for each verdict that is unsafe', { timeout: 300_000 }, () => {
     const page = join(directory, 'matrix.md')
+    // An earlier page, its counterexample, and a file that is somebody's own.
+    mkdirSync(join(directory, 'counterexamples'))
+    writeFileSync(page, '[unsafe](counterexamples/old.txt)')
+    for (const name of ['old.txt', 'mine.txt']) writeFileSync(join(directory, 'counterexamples', name), '')
     const ran = matrix(...['--design', 'mmap-lock', '--arch', 'x86_64', '--freeing', 'ipi', '--no-costs', '--markdown', page, '--json'])
     expect(ran.status, ran.stderr).toBe(0)
     const { tables, asExpected } = JSON.parse(ran.stdout) as {
@@ -64,7 +68,8 @@ describe('gracewalk matrix', () => {
     const links = [...text.matchAll(/\[unsafe\]\(([^)]+)\)/g)].map(([, link]) => link as string)
     expect(links.length).toBeGreaterThan(0)
     for (const link of links) expect(readFileSync(join(directory, link), 'utf8')).toMatch(/use after free|reused/)
-    expect(readdirSync(join(directory, 'counterexamples'))).toHaveLength(new Set(links).size)
+    expect(readdirSync(join(directory, 'counterexamples'))).toHaveLength(new Set(links).size + 1)
+    expect(existsSync(join(directory, 'counterexamples', 'mine.txt'))).toBe(true)
   })
 
   it('says what does not exist in one sentence', () => {
