@@ -27,6 +27,8 @@ export interface Watch {
   failure(): string
   /** All calls have returned, or nobody can go on (`blocked`: agents that wait, as bits). What is wrong, or ''. */
   finish(blocked: number): string
+  /** Remembers what is known now of the execution. Returns what brings that back, as often as it is called. Absent: nothing can. */
+  save?(): () => void
   /** Adds what is remembered of the past to the two words of `into`. Equal memory of the past gives equal words. */
   digest(into: Int32Array): void
 }

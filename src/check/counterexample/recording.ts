@@ -137,6 +137,7 @@ export function createRecorder(machine: Machine, inner: Watch | null): Recorder 
       violatedAt = -1
       ended = false
     },
+    ...(inner === null || inner.save !== undefined ? { save: () => inner?.save?.() ?? (() => {}) } : {}),
     callBegins: (cpu, call) => {
       inner?.callBegins(cpu, call)
       if (!on) return

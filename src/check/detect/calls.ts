@@ -108,6 +108,12 @@ export function createCalls(scene: Scene, descriptions: () => readonly (readonly
         record.succeeded = false
       }
     },
+    save: () => {
+      const kept = records.map(({ began, returned, result, succeeded }) => ({ began, returned, result, succeeded }))
+      return () => {
+        for (let i = 0; i < records.length; i++) Object.assign(records[i] as CallRecord, kept[i])
+      }
+    },
     callBegins: (cpu, call) => {
       const record = calls.of(cpu, call)
       if (record !== null) record.began = scene.event

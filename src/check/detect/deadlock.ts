@@ -86,6 +86,10 @@ export function detectDeadlock(scene: Scene, objects: Objects, sections: Section
   return {
     explainBlocked,
     reset: () => void looked.fill(0),
+    save: () => {
+      const kept = looked.slice()
+      return () => looked.set(kept)
+    },
     step: (agent, op, a) => {
       if (op === Op.readOnce || op === Op.smpLoadAcquire || op === Op.cmpxchg) looked[agent] = a
     },

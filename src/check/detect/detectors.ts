@@ -157,6 +157,18 @@ function tellHalves(
   }
 }
 
+/** Remembers what all know. */
+function saveAll(scene: ReturnType<typeof createScene>, parts: readonly Detector[]): () => void {
+  const { event, deaf, violation } = scene
+  const back = parts.flatMap(({ save }) => (save === undefined ? [] : [save()]))
+  return () => {
+    for (let i = 0; i < back.length; i++) (back[i] as () => void)()
+    scene.event = event
+    scene.deaf = deaf
+    scene.violation = violation
+  }
+}
+
 function assemble(machine: Machine, scene: ReturnType<typeof createScene>, parts: readonly Detector[], asked: Asked): Detectors {
   const { announce } = machine.tree
   const steps = all(parts, 'step')
@@ -188,6 +200,7 @@ function assemble(machine: Machine, scene: ReturnType<typeof createScene>, parts
       scene.violation = null
       for (const part of parts) part.reset?.()
     },
+    ...(parts.some(({ reset, save }) => reset !== undefined && save === undefined) ? {} : { save: () => saveAll(scene, parts) }),
     callBegins: (cpu, call) => {
       for (let i = 0; i < begins.length; i++) (begins[i] as Watch['callBegins'])(cpu, call)
     },

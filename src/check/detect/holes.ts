@@ -44,6 +44,13 @@ export function detectHoles(scene: Scene, calls: Calls): Detector {
   }
   return {
     reset: () => before.clear(),
+    save: () => {
+      const kept = [...before]
+      return () => {
+        before.clear()
+        for (const [record, ranges] of kept) before.set(record, ranges)
+      }
+    },
     callBegins: (cpu, call) => {
       const record = calls.of(cpu, call)
       if (record?.description.shown !== undefined) before.set(record, mapped(record.description))

@@ -1,6 +1,7 @@
 // Maps of page tables in high memory: a CPU has a few slots for them, used like a stack, so that the latest map is undone first.
 // Where tables lie in memory that is always mapped, any order is fine.
 import { Op } from '../../compile/stepped/ops.ts'
+import { refill } from '../undo.ts'
 import { archOf, sizesOf } from './address-space.ts'
 import { addFact, agentName, type Detector, hex, place, type Scene } from './scene.ts'
 
@@ -26,6 +27,12 @@ export function detectKmapOrder(scene: Scene): Detector {
   return {
     reset: () => {
       for (const maps of mapped) maps.length = 0
+    },
+    save: () => {
+      const kept = mapped.map((maps) => maps.slice())
+      return () => {
+        for (let agent = 0; agent < agents; agent++) refill(mapped[agent] as number[], kept[agent] as number[])
+      }
     },
     callReturns: judgeEnd,
     interruptReturns: (cpu) => judgeEnd(scene.cpus + cpu),

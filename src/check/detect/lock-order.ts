@@ -126,6 +126,10 @@ export function detectLockOrder(scene: Scene, objects: Objects, sections: Sectio
       return out
     },
     reset: () => void callEvent.fill(0),
+    save: () => {
+      const kept = callEvent.slice()
+      return () => callEvent.set(kept)
+    },
     callBegins: (cpu) => {
       callEvent[cpu] = scene.event
     },

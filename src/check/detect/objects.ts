@@ -8,6 +8,7 @@ import { Global, SlabCache } from '../../kernel/machine/globals.ts'
 import { MAX_SLAB_CACHES } from '../../kernel/machine/percpu.ts'
 import { PAGE_STRUCT_SHIFT } from '../../kernel/memory/page.ts'
 import { Cache } from '../../kernel/memory/slab.ts'
+import { createUndo, forgetUndo, momentOf, noteOld, takeBack } from '../undo.ts'
 import type { RelatedEvent } from '../violation.ts'
 import { sizesOf } from './address-space.ts'
 import { type Detector, hex, type Scene } from './scene.ts'
@@ -83,35 +84,33 @@ export function createObjects(scene: Scene): Objects {
   const pageShift = nrFrames > 0 ? sizesOf(words).pageShift - 2 : 0
   const owner = new Int32Array(words.length)
   let capacity = nrFrames + 1 + 1024
-  let rows = new Int32Array(capacity * FIELDS)
+  let rows: Int32Array = new Int32Array(capacity * FIELDS)
   let saved = new Int32Array(0)
-  let start = new Int32Array(capacity)
-  let length = new Int32Array(capacity)
-  let dirty = new Uint8Array(capacity)
-  const changed: number[] = []
+  let start: Int32Array = new Int32Array(capacity)
+  let length: Int32Array = new Int32Array(capacity)
+  const ownersUndo = createUndo()
+  const rowsUndo = createUndo()
   let savedCount = 0
   let lastLoad = 0
   let allocator = new Uint8Array(0)
   const get = (object: number, field: number): number => rows[object * FIELDS + field] as number
   const grow = (): void => {
     capacity *= 2
-    const copy = <A extends Int32Array | Uint8Array>(to: A, from: A): A => {
+    const copy = (to: Int32Array, from: Int32Array): Int32Array => {
       to.set(from)
       return to
     }
     rows = copy(new Int32Array(capacity * FIELDS), rows)
     start = copy(new Int32Array(capacity), start)
     length = copy(new Int32Array(capacity), length)
-    dirty = copy(new Uint8Array(capacity), dirty)
   }
   for (let pfn = 0; pfn < nrFrames; pfn++) {
     start[pfn + 1] = frames + (pfn << pageShift)
     length[pfn + 1] = 1 << pageShift
   }
-  const touch = (object: number): void => {
-    if (dirty[object] !== 0) return
-    dirty[object] = 1
-    changed.push(object)
+  const put = (at: number, value: number): void => {
+    noteOld(rowsUndo, at, rows[at] as number)
+    rows[at] = value
   }
   const isPart = (object: number): boolean => get(object, Field.kind) === Kind.tablePart
   /** The parts of a page that changes hands are no more; their generations stay, so that who comes later has another one. */
@@ -119,8 +118,7 @@ export function createObjects(scene: Scene): Objects {
     const behind = (start[page] as number) + (length[page] as number)
     // The first part begins with the page, or there is none.
     for (let p = start[page] as number; p < behind && isPart(owner[p] as number); p += length[owner[p] as number] as number) {
-      touch(owner[p] as number)
-      rows[(owner[p] as number) * FIELDS + Field.state] = State.never
+      put((owner[p] as number) * FIELDS + Field.state, State.never)
     }
   }
   /** The number of the object of `count` words at `p`, new if nobody has seen it before. */
@@ -133,7 +131,7 @@ export function createObjects(scene: Scene): Objects {
     start[object] = p
     length[object] = count
     rows.fill(0, object * FIELDS, object * FIELDS + FIELDS)
-    dirty[object] = 0
+    for (let at = p; at < p + count; at++) noteOld(ownersUndo, at, owner[at] as number)
     owner.fill(object, p, p + count)
     return object
   }
@@ -144,15 +142,14 @@ export function createObjects(scene: Scene): Objects {
   }
   const set = (object: number, agent: number, kind: number, site: number, fresh: boolean): void => {
     const before = get(object, Field.state)
-    touch(object)
     const at = object * FIELDS
-    rows[at + Field.state] = fresh ? State.used : State.free
-    rows[at + Field.generation] = (rows[at + Field.generation] as number) + 1
-    rows[at + Field.kind] = kind
+    put(at + Field.state, fresh ? State.used : State.free)
+    put(at + Field.generation, (rows[at + Field.generation] as number) + 1)
+    put(at + Field.kind, kind)
     const who = at + (fresh ? Field.allocAgent : Field.freeAgent)
-    rows[who] = agent
-    rows[who + 1] = site
-    rows[who + 2] = scene.event
+    put(who, agent)
+    put(who + 1, site)
+    put(who + 2, scene.event)
     for (const watcher of objects.watchers) watcher(object, agent, fresh, before, site)
   }
   const event = (object: number, text: string, field: number): RelatedEvent => ({
@@ -204,8 +201,6 @@ export function createObjects(scene: Scene): Objects {
     freeing: (object) => event(object, 'freed', Field.freeAgent),
     isNew: (object) => object >= savedCount || saved[object * FIELDS + Field.state] !== State.used,
     snapshot: () => {
-      for (const object of changed) dirty[object] = 0
-      changed.length = 0
       for (let object = 1; object < objects.count; object++) {
         if (get(object, Field.state) === State.never) continue
         rows[object * FIELDS + Field.allocEvent] = -1
@@ -213,19 +208,25 @@ export function createObjects(scene: Scene): Objects {
       }
       saved = rows.slice(0, objects.count * FIELDS)
       savedCount = objects.count
+      forgetUndo(ownersUndo)
+      forgetUndo(rowsUndo)
     },
     reset: () => {
-      for (const object of changed) {
-        dirty[object] = 0
-        if (object < savedCount) for (let i = object * FIELDS; i < (object + 1) * FIELDS; i++) rows[i] = saved[i] as number
-      }
-      changed.length = 0
       if (savedCount === 0) return
-      // What the last execution cut out of a frame may be something else in the next.
-      for (let object = savedCount; object < objects.count; object++) {
-        owner.fill(0, start[object] as number, (start[object] as number) + (length[object] as number))
-      }
+      takeBack(ownersUndo, 0, owner)
+      takeBack(rowsUndo, 0, rows)
       objects.count = savedCount
+    },
+    save: () => {
+      const moments = [momentOf(ownersUndo), momentOf(rowsUndo)] as const
+      const { count } = objects
+      const load = lastLoad
+      return () => {
+        takeBack(ownersUndo, moments[0], owner)
+        takeBack(rowsUndo, moments[1], rows)
+        objects.count = count
+        lastLoad = load
+      }
     },
     plain: (_agent, op, a) => {
       if (op === Op.load) lastLoad = a
@@ -237,7 +238,7 @@ export function createObjects(scene: Scene): Objects {
       for (let p = a; p < a + b; p += whole ? 1 << pageShift : b) {
         const object = objectAt(p, b, c)
         if (whole) dissolve(object)
-        if (object > nrFrames) rows[object * FIELDS + Field.cache] = cache + 1
+        if (object > nrFrames) put(object * FIELDS + Field.cache, cache + 1)
         set(object, agent, c, site, op === Op.allocated)
       }
     },

@@ -4,6 +4,7 @@
 // belong to the program, and its races are its own; what a CPU's area has for that CPU alone is not recorded.
 import { Op } from '../../compile/stepped/ops.ts'
 import { Mode } from '../../kernel/machine/entry.ts'
+import { refill } from '../undo.ts'
 import { onWord, storesWord } from '../word-operation.ts'
 import type { Objects } from './objects.ts'
 import { addFact, agentName, cpuOf, type Detector, hex, mix, place, type Scene } from './scene.ts'
@@ -22,6 +23,8 @@ interface Segment {
   stamps: Int32Array
   stamp: number
   count: number
+  /** The words in it. */
+  readonly words: number[]
   /** Bulk accesses: first word, behind the last, kind, place. */
   readonly ranges: number[]
   sum: number
@@ -35,6 +38,7 @@ function createSegment(): Segment {
     stamps: new Int32Array(FIRST_TABLE),
     stamp: 1,
     count: 0,
+    words: [],
     ranges: [],
     sum: 0,
   }
@@ -81,6 +85,7 @@ function addAccess(segment: Segment, p: number, kind: number, site: number): voi
   segment.kinds[at] = kind
   segment.places[at] = site
   segment.sum = (segment.sum + mix(p, kind)) | 0
+  segment.words.push(p)
   if (++segment.count * 2 > segment.keys.length) growSegment(segment)
 }
 
@@ -88,8 +93,26 @@ function endSegment(segment: Segment): void {
   if (segment.count === 0 && segment.ranges.length === 0) return
   segment.stamp++
   segment.count = 0
+  segment.words.length = 0
   segment.ranges.length = 0
   segment.sum = 0
+}
+
+/** Remembers what is in a segment. Returns what brings it back. */
+function saveSegment(segment: Segment): () => void {
+  const { kinds, places } = segment
+  const slots = segment.words.map((p) => slotOf(segment, p))
+  const words = segment.words.slice()
+  const keptKinds = slots.map((at) => kinds[at] as number)
+  const keptPlaces = slots.map((at) => places[at] as number)
+  const ranges = segment.ranges.slice()
+  const { sum } = segment
+  return () => {
+    endSegment(segment)
+    for (let i = 0; i < words.length; i++) addAccess(segment, words[i] as number, keptKinds[i] as number, keptPlaces[i] as number)
+    refill(segment.ranges, ranges)
+    segment.sum = sum
+  }
 }
 
 /** Watches for data races under sequential consistency. */
@@ -173,6 +196,12 @@ export function detectPlainRaces(scene: Scene, objects: Objects, sections: Secti
   return {
     reset: () => {
       for (const segment of segments) endSegment(segment)
+    },
+    save: () => {
+      const back = segments.map(saveSegment)
+      return () => {
+        for (const bringBack of back) bringBack()
+      }
     },
     finish: () => {
       for (const segment of segments) endSegment(segment) // whoever comes after the end comes after all of it

@@ -57,6 +57,15 @@ export function detectRcuHeads(scene: Scene, objects: Objects): Detector {
       for (const head of queued.keys()) mark(head, 1)
       changed = false
     },
+    save: () => {
+      const kept = new Map(queued)
+      return () => {
+        for (const head of queued.keys()) mark(head, 0)
+        queued = new Map(kept)
+        for (const head of queued.keys()) mark(head, 1)
+        changed = true
+      }
+    },
     step: (agent, op, a, b, _c, before, _after, site) => {
       if (queued.size > 0 && onWord(op) && storesWord(op, before, b)) written(agent, a, site)
     },

@@ -106,6 +106,18 @@ export function createSections(scene: Scene): Sections {
       sections.irqSite.fill(0)
       for (let agent = 0; agent < agents; agent++) update(agent)
     },
+    save: () => {
+      const arrays = [rcuDepth, sections.rcuSite, section, sections.irqSite, serial, heldCount]
+      const kept = arrays.map((array) => array.slice())
+      const keptHeld = held.map((list, agent) => list.slice(0, heldCount[agent] as number).map((one) => ({ ...one })))
+      return () => {
+        for (let i = 0; i < arrays.length; i++) (arrays[i] as Int32Array).set(kept[i] as Int32Array)
+        for (let agent = 0; agent < agents; agent++) {
+          const list = keptHeld[agent] as Held[]
+          for (let i = 0; i < list.length; i++) Object.assign((held[agent] as Held[])[i] as Held, list[i])
+        }
+      }
+    },
     step: (agent, op, a, _b, _c, _before, _after, site) => {
       if (op === Op.irqSave) {
         const cpu = cpuOf(scene, agent)

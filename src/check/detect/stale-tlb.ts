@@ -99,6 +99,14 @@ export function detectStaleTlb(scene: Scene, calls: Calls, objects: Objects, sec
       filled.fill(-1)
       used.fill(0)
     },
+    save: () => {
+      const keptFilled = filled.slice()
+      const keptUsed = used.slice()
+      return () => {
+        filled.set(keptFilled)
+        used.set(keptUsed)
+      }
+    },
     step: (agent, op, a, b, _c, before, _after, site) => {
       if (a >= frames && onWord(op) && !inTables(objects, a)) judge(agent, a, storesWord(op, before, b), site)
     },
@@ -115,15 +123,17 @@ export function detectStaleTlb(scene: Scene, calls: Calls, objects: Objects, sec
     },
     digest: (into) => {
       // For each range that is or is being revoked: which of its pages' entries are older.
-      for (let i = 0; i < calls.records.length; i++) {
-        const { description, began, result } = calls.records[i] as CallRecord
-        const range = began < 0 ? null : revoked(description, result)
-        if (range === null) continue
-        for (let vpn = range.from; vpn < range.to && vpn - range.from < TLB_ENTRIES; vpn++) {
-          for (let cpu = 0; cpu < cpus; cpu++) {
-            const entry = vpn & (TLB_ENTRIES - 1)
-            if (words[scene.area(cpu) + Cpu.tlb + entry * TLB_ENTRY_WORDS + TlbEntry.read] !== vpn + 1) continue
-            if ((filled[cpu * TLB_ENTRIES + entry] as number) < began) addFact(into, 0x71b0 + i, vpn * 8 + cpu)
+      const { records } = calls
+      for (let cpu = 0; cpu < cpus; cpu++) {
+        const tlb = scene.area(cpu) + Cpu.tlb + TlbEntry.read
+        for (let entry = 0; entry < TLB_ENTRIES; entry++) {
+          const vpn = (words[tlb + entry * TLB_ENTRY_WORDS] as number) - 1
+          if (vpn < 0) continue
+          for (let i = 0; i < records.length; i++) {
+            const { description, began, result } = records[i] as CallRecord
+            if (began < 0 || (filled[cpu * TLB_ENTRIES + entry] as number) >= began) continue
+            const range = revoked(description, result)
+            if (range !== null && vpn >= range.from && vpn < range.to) addFact(into, 0x71b0 + i, vpn * 8 + cpu)
           }
         }
       }

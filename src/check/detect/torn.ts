@@ -130,6 +130,20 @@ export function detectTorn(scene: Scene, pairOf: (p: number) => Pair | null, har
         loads[agent] = { ...NONE }
       }
     },
+    save: () => {
+      const keptWholes = [...wholes].map(([low, values]) => [low, values.slice()] as const)
+      const keptSuspects = suspects.slice()
+      const kept = [stores, loads].map((list) => list.map((one) => ({ ...one })))
+      return () => {
+        wholes.clear()
+        for (const [low, values] of keptWholes) wholes.set(low, values.slice())
+        suspects = keptSuspects.slice()
+        for (let agent = 0; agent < agents; agent++) {
+          stores[agent] = { ...((kept[0] as Access[])[agent] as Access) }
+          loads[agent] = { ...((kept[1] as Access[])[agent] as Access) }
+        }
+      }
+    },
     callReturns: end,
     finish: () => {
       for (let agent = 0; agent < agents; agent++) endLoad(agent)

@@ -11,6 +11,7 @@ import { Mode } from '../../kernel/machine/entry.ts'
 import { PAGE_STRUCT_SHIFT, Page } from '../../kernel/memory/page.ts'
 import { Cache } from '../../kernel/memory/slab.ts'
 import { PFN_SHIFT, Pte, upperIsTable, upperTable } from '../../kernel/pagetable/entries.ts'
+import { createUndo, forgetUndo, momentOf, noteOld, refill, takeBack } from '../undo.ts'
 import { onWord } from '../word-operation.ts'
 import { type Objects, State } from './objects.ts'
 import { addFact, agentName, type Detector, describeEvent, place, type Scene } from './scene.ts'
@@ -36,24 +37,35 @@ export function detectUseAfterFree(scene: Scene, objects: Objects, sections: Sec
     known = grow(known)
     found = grow(found)
   }
+  const knownUndo = createUndo()
+  const foundUndo = createUndo()
+  const putKnown = (pair: number, value: number): void => {
+    noteOld(knownUndo, pair, known[pair] as number)
+    known[pair] = value
+  }
+  const putFound = (pair: number, value: number): void => {
+    if (found[pair] === value) return
+    noteOld(foundUndo, pair, found[pair] as number)
+    found[pair] = value
+  }
   const know = (agent: number, object: number): void => {
     const pair = object * agents + agent
     if (known[pair] === 0) (lists[agent] as number[]).push(object)
-    known[pair] = objects.generation(object)
+    if (known[pair] !== objects.generation(object)) putKnown(pair, objects.generation(object))
     // Who knows a part of a page will know the page for another when it comes back as something else.
     const page = objects.pageOf(object)
     if (page !== 0 && known[page * agents + agent] === 0) know(agent, page)
   }
   const find = (agent: number, object: number): void => {
-    found[object * agents + agent] = sections.section[agent] as number
+    putFound(object * agents + agent, sections.section[agent] as number)
     const page = objects.pageOf(object)
-    if (page !== 0) found[page * agents + agent] = sections.section[agent] as number
+    if (page !== 0) putFound(page * agents + agent, sections.section[agent] as number)
   }
   const forget = (agent: number): void => {
     const list = lists[agent] as number[]
     for (let i = 0; i < list.length; i++) {
-      known[(list[i] as number) * agents + agent] = 0
-      found[(list[i] as number) * agents + agent] = 0
+      putKnown((list[i] as number) * agents + agent, 0)
+      putFound((list[i] as number) * agents + agent, 0)
     }
     list.length = 0
   }
@@ -165,7 +177,7 @@ export function detectUseAfterFree(scene: Scene, objects: Objects, sections: Sec
       reused(object, agent)
       know(agent, object)
     } else if (known[object * agents + agent] !== 0) {
-      known[object * agents + agent] = 0
+      putKnown(object * agents + agent, 0)
       const list = lists[agent] as number[]
       list[list.indexOf(object)] = list[list.length - 1] as number
       list.length--
@@ -175,6 +187,17 @@ export function detectUseAfterFree(scene: Scene, objects: Objects, sections: Sec
     reset: () => {
       room()
       for (let agent = 0; agent < agents; agent++) forget(agent)
+      forgetUndo(knownUndo)
+      forgetUndo(foundUndo)
+    },
+    save: () => {
+      const moments = [momentOf(knownUndo), momentOf(foundUndo)] as const
+      const kept = lists.map((list) => list.slice())
+      return () => {
+        takeBack(knownUndo, moments[0], known)
+        takeBack(foundUndo, moments[1], found)
+        for (let agent = 0; agent < agents; agent++) refill(lists[agent] as number[], kept[agent] as number[])
+      }
     },
     snapshot: room,
     callReturns: (cpu) => forget(cpu),

@@ -12,6 +12,8 @@ export interface IrqOffMeter {
   /** The task of `cpu` is about to take its announced step, or has taken it. */
   before(cpu: number): void
   after(cpu: number): void
+  /** Remembers the sections under way. Returns what brings them back. */
+  save(): () => void
   /** What was seen in all executions so far, the longest first. */
   sections(): readonly IrqOffSection[]
 }
@@ -25,6 +27,13 @@ export function createIrqOffMeter(state: KernelState): IrqOffMeter {
   const longest = Array.from({ length: cpus }, () => new Map<number, number>())
   return {
     reset: () => steps.fill(0),
+    save: () => {
+      const kept = [steps.slice(), site.slice()] as const
+      return () => {
+        steps.set(kept[0])
+        site.set(kept[1])
+      }
+    },
     before: (cpu) => {
       was = state.words[irqOffWord(state, cpu)] as number
       if (was === 0) site[cpu] = state.rows[rowOfAgent(state, cpu) + Row.site] as number

@@ -24,7 +24,7 @@ export function digestKernel(state: KernelState, into: Int32Array): void {
       mixInto(into, state.resultHash[agent * 2] as number)
       mixInto(into, state.resultHash[agent * 2 + 1] as number)
     } else mixInto(into, state.inHandler[agent - cpus] as number)
-    if (state.generators[agent] === null) continue
+    if (state.running[agent] === 0) continue
     mixInto(into, 1 | ((state.woken[agent] as number) << 1))
     const row = rowOfAgent(state, agent)
     for (let i = 0; i < ROW_WORDS; i++) mixInto(into, rows[row + i] as number)

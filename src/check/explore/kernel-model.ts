@@ -14,7 +14,9 @@ import { mixInto } from './digest.ts'
 import { DISABLED } from './footprint.ts'
 import { createIrqOffMeter } from './irq-off.ts'
 import { digestKernel } from './kernel-digest.ts'
+import { emptyFeed, type Feed } from './kernel-feed.ts'
 import { markPlain, restoreMemory } from './kernel-memory.ts'
+import { saveKernel } from './kernel-save.ts'
 import {
   createKernelState,
   footprintAt,
@@ -27,7 +29,8 @@ import {
   wasCutShort,
 } from './kernel-state.ts'
 import { beginCall, markLoop, noteSpinningPlain, resetLoops, runAloneHere, stepAgent } from './kernel-step.ts'
-import { type Model, Status } from './model.ts'
+import { BeganOtherwise, type Model, Status } from './model.ts'
+import { stopWriting, writeDown } from './segment-memo.ts'
 
 /** A scenario on a stepped machine. */
 export interface KernelScenario {
@@ -50,6 +53,8 @@ export interface KernelScenario {
    * the machine, and the model has digests of its states. Default: whether a call is itself such a generator function.
    */
   readonly handWritten?: boolean
+  /** Whether code that did the same before is played instead of run (segment-memo.ts). Default true. */
+  readonly remembers?: boolean
 }
 
 /** Runs a task to its end on a CPU while nobody else runs. Returns its result; throws if it waits for somebody. */
@@ -57,10 +62,10 @@ export type Alone = (cpu: number, task: Task) => unknown
 
 /** The model of a scenario. One model of a tree is live at a time: it has the tree's observer. */
 export function kernelModel(scenario: KernelScenario): Model {
-  const { machine, calls, check, watch = null } = scenario
+  const { machine, calls, check, watch = null, remembers = true } = scenario
   const handWritten = scenario.handWritten ?? calls.flat().some((task) => isHandWritten(machine, task))
   const { cpus } = machine
-  const state = createKernelState(machine, calls, watch, handWritten)
+  const state = createKernelState(machine, calls, watch, handWritten, remembers && !handWritten)
   const { rows } = state
   const agents = machine.interrupt === null ? cpus : cpus * 2
   const irqOff = createIrqOffMeter(state)
@@ -72,14 +77,19 @@ export function kernelModel(scenario: KernelScenario): Model {
   const passed = new Uint8Array(machine.tree.sites.length)
   let watcher: PlainWatcher | null = null
   let owners: OwnerWatcher | null = null
+  let execution = 0
   const poisons = state.words[Global.poison] !== 0
   const observer = (op: number, a: number, b: number, c: number, site: number): void => {
     if (op >= SPIN_BEGINS) {
+      writeDown(state.memo, op, a, b, c, site, 0)
       markLoop(state, current, op, a)
       return
     }
     if (state.spinning > 0) noteSpinningPlain(state, current, op, a, b)
     markPlain(state.memory, op, a, b, c)
+    const found = op === Op.load ? (state.words[a] as number) : 0
+    if (op === Op.load) (state.feeds[current] as Feed).values.push(found)
+    writeDown(state.memo, op, a, b, c, site, found)
     lastSite = site
     passed[site | 0] = 1 // a task written by hand gives no place: no key that is no number
     if (watcher !== null) tellPlain(watcher, current, op, a, b, c)
@@ -90,14 +100,17 @@ export function kernelModel(scenario: KernelScenario): Model {
     if (op < FIRST_NOTE) watch.plain(current, op, a, b, c, site)
     else watch.note(current, op, a, b, c, site)
   }
+  state.observer = observer
   const guarded = (agent: number, act: () => void): void => {
     current = agent
     try {
       act()
     } catch (thrown) {
+      if (thrown instanceof BeganOtherwise) throw thrown
+      stopWriting(state.memo)
       error ||= `${describeAgent(state, agent)}: ${thrown instanceof Error ? thrown.message : String(thrown)}`
       state.finished[agent] = 1
-      state.generators[agent] = null
+      state.running[agent] = 0
       rows[rowOfAgent(state, agent) + Row.op] = 0
     }
   }
@@ -105,10 +118,39 @@ export function kernelModel(scenario: KernelScenario): Model {
     if (error !== '') return Status.done // nothing that follows is worth looking at
     if (agent >= cpus) {
       if (state.inHandler[agent - cpus] === 0 && !isRequested(state, agent - cpus)) return Status.done
-    } else if (state.generators[agent] === null) return Status.done
+    } else if (state.running[agent] === 0) return Status.done
     if (footprintAt(state, agent, present) !== DISABLED) return Status.ready
     // A CPU outside the kernel does not answer IPIs: a handler that has not begun keeps nobody waiting.
     return agent >= cpus && state.inHandler[agent - cpus] === 0 ? Status.idle : Status.blocked
+  }
+  const save = (): (() => boolean) => {
+    const saved = execution
+    const agentsBack = saveKernel(state)
+    const watchBack = watch?.save?.()
+    const meterBack = irqOff.save()
+    const failed = error
+    return () => {
+      if (execution !== saved) return false
+      agentsBack()
+      watchBack?.()
+      meterBack()
+      error = failed
+      return true
+    }
+  }
+  const digest = (into: Int32Array): void => {
+    digestKernel(state, into)
+    if (error !== '') mixInto(into, 1)
+    watch?.digest(into)
+  }
+  /** Ends of executions that were judged and found right: the tear-down of equal states need not be seen twice. */
+  const judged = new Set<string>()
+  const ending = new Int32Array(2)
+  const isJudged = (): boolean => {
+    if (state.opaque) return false
+    ending.fill(0)
+    digest(ending)
+    return judged.has(ending.join())
   }
   return {
     agents,
@@ -116,6 +158,7 @@ export function kernelModel(scenario: KernelScenario): Model {
     footprints: state.footprints,
     groups: machine.interrupt === null ? null : Int32Array.from({ length: agents }, (_, agent) => agent % cpus),
     reset: () => {
+      execution++
       restoreMemory(state.memory)
       machine.tree.announce.observe(observer)
       irqOff.reset()
@@ -125,11 +168,12 @@ export function kernelModel(scenario: KernelScenario): Model {
       error = ''
       scenario.reset?.()
       for (let agent = 0; agent < cpus * 2; agent++) {
-        state.generators[agent] = null
+        state.running[agent] = 0
         state.finished[agent] = 1
         resetLoops(state, agent, false)
         rows[rowOfAgent(state, agent) + Row.op] = 0
       }
+      for (const feed of state.feeds) emptyFeed(feed)
       state.call.fill(0)
       state.resultHash.fill(0)
       watch?.reset()
@@ -161,6 +205,7 @@ export function kernelModel(scenario: KernelScenario): Model {
     },
     failure: () => error || (watch?.failure() ?? ''),
     finish: (blocked) => {
+      if (!handWritten && isJudged()) return ''
       for (let agent = 0; agent < agents; agent++) {
         if (((blocked >> agent) & 1) === 0 || !wasCutShort(state, agent)) continue
         state.heldBack = true
@@ -168,23 +213,22 @@ export function kernelModel(scenario: KernelScenario): Model {
       }
       const waiting: string[] = []
       for (let agent = 0; agent < agents; agent++) if (((blocked >> agent) & 1) !== 0) waiting.push(describeAgent(state, agent))
+      const key = handWritten ? '' : ending.join()
       const seen = watch?.finish(blocked) ?? ''
       if (seen !== '') return seen
       if (waiting.length > 0) return `deadlock: ${waiting.join('; ')}`
-      if (check === undefined) return ''
-      return check(state.results, state.words, (cpu, task) => {
+      const wrong = check?.(state.results, state.words, (cpu, task) => {
         current = cpu
         return runAloneHere(state, cpu, task)
       })
+      if (wrong === undefined || wrong === '') judged.add(key)
+      return wrong ?? ''
     },
     ...(handWritten
       ? {}
       : {
-          digest: (into: Int32Array): void => {
-            digestKernel(state, into)
-            if (error !== '') mixInto(into, 1)
-            watch?.digest(into)
-          },
+          ...(watch !== null && watch.save === undefined ? {} : { save }),
+          digest,
         }),
     merging: (on) => {
       state.merging = on
@@ -203,6 +247,7 @@ export function kernelModel(scenario: KernelScenario): Model {
     describe: (agent) => describeAgent(state, agent),
     places: () => Array.from(passed.keys()).filter((site) => passed[site] !== 0 || state.seen[site] !== 0),
     irqOff: irqOff.sections,
+    repeated: () => state.again,
     yieldPoints: () => state.seen.reduce((total, one) => total + one, 0),
   }
 }

@@ -9,6 +9,7 @@
 //   changes, and `KernelState.heldBack` says that the exploration proves nothing beyond that.
 // - Otherwise `relax` is an ordinary step.
 import { Row } from '../../compile/stepped/announce.ts'
+import { refill } from '../undo.ts'
 
 /** What a `relax` is, from its turn. */
 export const Relax = Object.freeze({ step: 0, waits: 1, heldBack: 2 })
@@ -86,6 +87,23 @@ function forgetWrites({ wroteWord, wroteBefore, wroteAfter }: Spins, from: numbe
   wroteWord.length = from
   wroteBefore.length = from
   wroteAfter.length = from
+}
+
+/** Remembers where the agent is. Returns what brings that back. */
+export function saveSpins(spins: Spins): () => void {
+  const { loops, readWord, readValue, readPlain, wroteWord, wroteBefore, wroteAfter, relax, back } = spins
+  const lists = [readWord, readValue, readPlain, wroteWord, wroteBefore, wroteAfter]
+  const keptLoops = loops.map((loop) => ({ ...loop }))
+  const kept = lists.map((list) => list.slice())
+  return () => {
+    refill(
+      loops,
+      keptLoops.map((loop) => ({ ...loop })),
+    )
+    for (let i = 0; i < lists.length; i++) refill(lists[i] as number[], kept[i] as number[])
+    spins.relax = relax
+    spins.back = back
+  }
 }
 
 /** Whether the agent is in a loop that waits. */

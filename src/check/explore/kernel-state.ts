@@ -1,18 +1,19 @@
 // The state of stepped CPUs under exploration. A CPU is two agents: its task, and its interrupt handler, whose first step is
 // the arrival of an IPI. Besides the words of the machine there are objects of the checker's own: for each CPU whether it is
 // in its handler, for each agent whether it was woken, and the queues of sleepers of futex words.
-import { ROW_SHIFT, Row } from '../../compile/stepped/announce.ts'
+import { type Observer, ROW_SHIFT, Row } from '../../compile/stepped/announce.ts'
 import { Op } from '../../compile/stepped/ops.ts'
 import { Mode } from '../../kernel/machine/entry.ts'
 import type { Machine, Task } from '../execution.ts'
-import type { Steps } from '../tree.ts'
 import type { Watch } from '../watch.ts'
 import { entryAt, storesEntry } from '../word-operation.ts'
 import { all, both, createFootprints, DISABLED, type Footprints, reads, writes } from './footprint.ts'
+import { createFeed, type Feed } from './kernel-feed.ts'
 import { type KernelMemory, rememberMemory } from './kernel-memory.ts'
 import { createSpins, firstRead, Relax, type Spins } from './kernel-spin.ts'
 import { statistics } from './kernel-statistics.ts'
 import type { ValueAt } from './model.ts'
+import { createSegmentMemo, type SegmentMemo } from './segment-memo.ts'
 
 /** What an agent that sleeps in `futexWait` does once woken: an operation of the checker's own. */
 export const RESUME = 31
@@ -34,7 +35,18 @@ export interface KernelState {
   readonly watch: Watch | null
   /** Told that a call has returned. */
   onReturn: ((cpu: number) => void) | null
-  readonly generators: (Steps<unknown> | null)[]
+  /** 1 for each agent that has a task. */
+  readonly running: Uint8Array
+  /** For each agent what its code has found, so that its generator can be made again. */
+  readonly feeds: readonly Feed[]
+  /** Tasks begun so far, and steps that generators took again. */
+  tasks: number
+  /** Segments that were seen. */
+  readonly memo: SegmentMemo
+  readonly remembers: boolean
+  /** Told of everything that code does between steps. */
+  observer: Observer | null
+  again: number
   readonly finished: Uint8Array
   readonly inHandler: Uint8Array
   readonly woken: Uint8Array
@@ -78,6 +90,7 @@ export function createKernelState(
   calls: readonly (readonly Task[])[],
   watch: Watch | null,
   handWritten: boolean,
+  remembers: boolean,
 ): KernelState {
   const { cpus, tree, words } = machine
   const agents = cpus * 2
@@ -94,7 +107,13 @@ export function createKernelState(
     begun: new Uint8Array(cpus),
     watch,
     onReturn: null,
-    generators: new Array(agents).fill(null),
+    running: new Uint8Array(agents),
+    feeds: Array.from({ length: agents }, createFeed),
+    tasks: 0,
+    memo: createSegmentMemo(),
+    remembers,
+    observer: null,
+    again: 0,
     finished: new Uint8Array(agents),
     inHandler: new Uint8Array(cpus),
     woken: new Uint8Array(agents),

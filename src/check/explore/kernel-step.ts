@@ -8,7 +8,9 @@ import type { Steps } from '../tree.ts'
 import type { Watch } from '../watch.ts'
 import { entryAt, entryResult, onEntry, onWord, resultOf, storesEntry, storesWord, wordAfter } from '../word-operation.ts'
 import { mixInto } from './digest.ts'
+import type { Feed } from './kernel-feed.ts'
 import { setWord } from './kernel-memory.ts'
+import { catchUp } from './kernel-save.ts'
 import {
   contextSeen,
   inLoop,
@@ -25,6 +27,7 @@ import {
   turnBegins,
 } from './kernel-spin.ts'
 import { contextWord, irqOffWord, type KernelState, RESUME, rowOfAgent } from './kernel-state.ts'
+import { beginWriting, endWriting, type Played, play, segmentAfter } from './segment-memo.ts'
 
 /** Begins a task or handler and runs it to its first announcement. */
 export function beginAgent(state: KernelState, agent: number, task: Task): void {
@@ -33,12 +36,21 @@ export function beginAgent(state: KernelState, agent: number, task: Task): void 
   resetLoops(state, agent, false)
   state.finished[agent] = 0
   state.machine.tree.frameHash.emptyStack()
+  state.running[agent] = 1
+  const feed = state.feeds[agent] as Feed
+  feed.from = feed.values.length
+  feed.task = ++state.tasks
+  feed.make = task
   const made = task()
   if (typeof made === 'object' && made !== null && 'next' in made) {
-    state.generators[agent] = made as Steps<unknown>
+    feed.generator = made as Steps<unknown>
+    feed.liveTask = feed.task
+    feed.used = feed.from
     if (state.handWritten && agent < state.machine.cpus) resetLoops(state, agent, true)
-    else if (!state.machine.tree.frameHash.isCompiled(made)) state.opaque = true
-    resume(state, agent, 0)
+    const isCompiled = state.machine.tree.frameHash.isCompiled(made)
+    if (!isCompiled && !(state.handWritten && agent < state.machine.cpus)) state.opaque = true
+    // What it is called with may be another value each time: its first segment is always run.
+    run(state, agent, 0, null)
   } else finish(state, agent, made)
 }
 
@@ -91,7 +103,7 @@ export function runAloneHere(state: KernelState, cpu: number, task: Task): unkno
   state.alone = made
   try {
     beginAgent(state, cpu, task)
-    for (let turns = 0; state.generators[cpu] !== null; ) {
+    for (let turns = 0; state.running[cpu] !== 0; ) {
       const op = state.rows[rowOfAgent(state, cpu) + Row.op] as number
       if (op === RESUME || (op === Op.relax && ++turns > TURNS_ALONE)) throw new Error(`CPU ${cpu} waits though it is alone`)
       stepAgent(state, cpu)
@@ -109,20 +121,54 @@ function select({ machine }: KernelState, agent: number): void {
 }
 
 function resume(state: KernelState, agent: number, value: number): void {
+  const { remembers, opaque, memo, rows } = state
   select(state, agent)
-  state.rows[rowOfAgent(state, agent) + Row.op] = 0
-  const { done, value: result } = (state.generators[agent] as Steps<unknown>).next(value)
+  run(state, agent, value, remembers && !opaque ? segmentAfter(memo, agent, rows, rowOfAgent(state, agent), value) : null)
+}
+
+const played: Played = { unknown: null, done: false, result: undefined }
+
+/** Runs the code of `agent` from a step's result to its next step: plays `segment` as far as it is known. */
+function run(state: KernelState, agent: number, value: number, segment: ReturnType<typeof segmentAfter>): void {
+  const { memo, rows, words, observer } = state
+  const feed = state.feeds[agent] as Feed
+  const row = rowOfAgent(state, agent)
+  const start = feed.values.length
+  feed.values.push(value)
+  rows[row + Row.op] = 0
+  played.unknown = segment
+  if (segment !== null && observer !== null) play(memo, segment, observer, words, rows, row, played)
+  if (segment === null || played.unknown !== null) runCode(state, agent, start, value)
+  const { done, result } = played
   if (done) finish(state, agent, result)
-  else if (state.rows[rowOfAgent(state, agent) + Row.op] === Op.relax) {
+  else if (rows[row + Row.op] === Op.relax) {
     const spins = state.spins[agent] as Spins
     judgeTurn(spins, turnEnd(state, agent), state.merging)
     if (spins.relax === Relax.heldBack) state.heldBack = true
   }
 }
 
+/** Runs the generator of `agent` on from where playing has come to, in a segment that began with number `start` of what it found. */
+function runCode(state: KernelState, agent: number, start: number, value: number): void {
+  const { memo, rows } = state
+  const { announce } = state.machine.tree
+  const feed = state.feeds[agent] as Feed
+  const row = rowOfAgent(state, agent)
+  state.again += catchUp(state, agent, start)
+  rows[row + Row.op] = 0
+  if (played.unknown !== null) beginWriting(memo, played.unknown)
+  const again = feed.values.length > start + 1
+  if (again) announce.runAgain(feed.values, start, feed.values.length, true)
+  const { done, value: result } = (feed.generator as Steps<unknown>).next(again ? announce.nextFed() : value)
+  feed.used = feed.values.length
+  endWriting(memo, rows, row, done === true, result)
+  played.done = done === true
+  played.result = result
+}
+
 function finish(state: KernelState, agent: number, result: unknown): void {
   const { cpus } = state.machine
-  state.generators[agent] = null
+  state.running[agent] = 0
   state.rows[rowOfAgent(state, agent) + Row.op] = 0
   resetLoops(state, agent, false)
   if (agent >= cpus) {

@@ -22,6 +22,14 @@ export const Status = Object.freeze({
   idle: 3,
 })
 
+/**
+ * An agent of a state that was brought back cannot go on: begun once more, it did not come to where it was, because what it was begun
+ * with has become something else. The state can only be reached by steps.
+ */
+export class BeganOtherwise extends Error {
+  override readonly name = 'BeganOtherwise'
+}
+
 /** The value that an object would have in some state other than the present. */
 export type ValueAt = (object: number) => number
 
@@ -45,7 +53,7 @@ export interface Model {
   predict(agent: number, valueAt: ValueAt): number
   /** The present value of an object. */
   value(object: number): number
-  /** Performs the announced operation of a ready agent and runs it to its next one. */
+  /** Performs the announced operation of a ready agent and runs it to its next one. Throws `BeganOtherwise`. */
   step(agent: number): void
   /** What went wrong so far in this execution, or ''. */
   failure(): string
@@ -57,6 +65,13 @@ export interface Model {
    * program's states cannot be told apart.
    */
   digest?(into: Int32Array): void
+  /**
+   * Remembers the present state. What is returned brings it back, as often as it is called, and returns true; false if the model was
+   * reset since: then it has done nothing. Absent: states can only be reached by steps.
+   */
+  save?(): () => boolean
+  /** Steps that the model took once more to bring states back, since it was made. */
+  repeated?(): number
   /**
    * Says whether whoever explores merges equal states, as it is taken to do at first. Where it does not, a loop without end that
    * waits but also writes is cut short by the model, which then says so in `incomplete`.
@@ -81,4 +96,11 @@ export interface Model {
   irqOff?(): readonly IrqOffSection[]
   /** Places in the program seen so far (yield points), for reports. */
   yieldPoints(): number
+}
+
+/** The agents of `model` that can go on, as bits. */
+export function readyAgents(model: Model): number {
+  let ready = 0
+  for (let agent = 0; agent < model.agents; agent++) if (model.status(agent) === Status.ready) ready |= 1 << agent
+  return ready
 }

@@ -150,6 +150,7 @@ function takeBranch({ words, parts }: Control, search: StateSearch): number {
   search.base = d
   search.alone[d] = 0
   search.depth = d
+  search.saves.fill(null)
   for (let i = 0; i < d; i++) search.agentOf[i] = words[Word.path + i] as number
   search.todo[d] = 1 << (words[Word.branch + 2] as number)
   search.branches[d] = search.todo[d] as number

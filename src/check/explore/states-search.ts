@@ -1,5 +1,5 @@
-// Depth-first search of a model's states, each expanded once. States cannot be brought back: a run replays the path to the
-// deepest node that has a branch left and goes on from there until it meets a state that needs no more.
+// Depth-first search of a model's states, each expanded once. A run begins at the deepest node that has a
+// branch left (states-back.ts) and goes on from there until it meets a state that needs no more.
 //
 // Two reductions, both for the search without a bound:
 //
@@ -28,9 +28,10 @@
 // same and leaves as much to be done; it may save the switch back.
 import { finishDigest } from './digest.ts'
 import { conflict } from './footprint.ts'
-import { type Model, Status } from './model.ts'
+import { type Model, readyAgents, Status } from './model.ts'
+import { bringBack, saveNode, stepFrom } from './states-back.ts'
 import { goesRound, livelockText, weightOf } from './states-path.ts'
-import { beginSegments, digestSegments, judgeStep, type Segments, stepSegments, touchesShared } from './states-segments.ts'
+import { digestSegments, judgeStep, type Segments, touchesShared } from './states-segments.ts'
 import { isUnshared, type Sharing, touchAll, touchAnnounced } from './states-sharing.ts'
 import { enterState, FULL, Merge, NEW, type StateTable } from './states-table.ts'
 import type { Rules, StateTally } from './states-tally.ts'
@@ -64,6 +65,10 @@ export interface StateSearch {
   /** At each node its state (two words; 0 where it was not matched), and for how many nodes only the same agent can go on. */
   readonly states: Int32Array
   readonly alone: Int32Array
+  /** At some nodes what brings the model and the segments back to them; at the others null. */
+  readonly saves: ((() => boolean) | null)[]
+  /** Whether any are. */
+  saving: boolean
   /** At each node 1 if the agent taken must not sleep there. */
   readonly keepAwake: Uint8Array
   /** Who ran last, and whose next steps may be local for all we know, as bits. */
@@ -115,6 +120,8 @@ export function createSearch(
     spent: new Int32Array(maxDepth + 2),
     states: new Int32Array(2 * (maxDepth + 2)),
     alone: new Int32Array(maxDepth + 2),
+    saves: new Array(maxDepth + 2).fill(null),
+    saving: true,
     keepAwake: new Uint8Array(maxDepth + 2),
     last: -1,
     fresh: 0,
@@ -138,17 +145,12 @@ export function runOnce(search: StateSearch, anew: boolean): void {
 function run(search: StateSearch, anew: boolean): void {
   const { model, segments, agentOf, depth, tally } = search
   tally.executions++
-  if (segments !== null) {
-    beginSegments(segments)
-    segments.judging = anew
+  if (segments !== null) segments.judging = anew
+  const from = bringBack(search)
+  for (let d = from; d < depth; d++) {
+    stepFrom(search, d, agentOf[d] as number, 0)
   }
-  model.reset()
-  for (let d = 0; d < depth; d++) {
-    const agent = agentOf[d] as number
-    if (segments !== null) stepSegments(segments, agent, 0)
-    model.step(agent)
-  }
-  tally.replayed += depth
+  tally.replayed += depth - from
   search.last = depth === 0 ? -1 : (agentOf[depth - 1] as number)
   search.fresh = anew ? -1 : 0
   if (segments !== null) segments.judging = true
@@ -178,12 +180,12 @@ function take(search: StateSearch): void {
   search.asleep[d + 1] = bound < 0 ? stillAsleep(search, search.asleep[d] as number, agent, footprint) : 0
   search.spent[d + 1] = (search.spent[d] as number) + (stays && agent !== last ? 1 : 0)
   search.agentOf[d] = agent
+  if (todo[d] !== 0) saveNode(search)
   if (segments !== null) {
     segments.inner = false
     segments.owners = false
-    stepSegments(segments, agent, footprint)
   }
-  model.step(agent)
+  stepFrom(search, d, agent, footprint)
   search.keepAwake[d] = 0
   if (segments?.owners) {
     search.asleep[d + 1] = 0
@@ -207,6 +209,7 @@ function take(search: StateSearch): void {
 function arrive(search: StateSearch): boolean {
   const { model, sharing, segments, todo, bound, depth: d, tally } = search
   todo[d] = 0
+  search.saves[d] = null
   search.branches[d] = 0
   if (d > tally.maxDepth) tally.maxDepth = d
   const failure = model.failure() || (segments?.failure ?? '')
@@ -331,12 +334,6 @@ function stillAsleep({ model }: StateSearch, asleep: number, agent: number, foot
   return still
 }
 
-function readyAgents(model: Model): number {
-  let ready = 0
-  for (let agent = 0; agent < model.agents; agent++) if (model.status(agent) === Status.ready) ready |= 1 << agent
-  return ready
-}
-
 /** Enters the present state into the table. Returns what `enterState` does. */
 function enter(search: StateSearch, ready: number): number {
   const { model, segments, digest, bound, last, depth, epoch } = search
@@ -384,6 +381,7 @@ export function goBack(search: StateSearch): boolean {
 /** Goes back to the very beginning of another epoch: something has become shared. */
 export function beginAnew(search: StateSearch, epoch: number): void {
   enterEpoch(search, epoch)
+  search.saves.fill(null)
   search.base = 0
   search.depth = 0
   search.weight = 1

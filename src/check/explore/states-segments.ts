@@ -8,6 +8,7 @@
 // to who watches. Such a step is a branch, never put to sleep, and wakes all sleepers; so is one with plain accesses to what
 // others free.
 
+import { refill } from '../undo.ts'
 import { mixInto } from './digest.ts'
 import { accesses } from './footprint.ts'
 import { changeOwner, changesOwner, type Sharing, touch } from './states-sharing.ts'
@@ -95,6 +96,25 @@ function plainAccess(segments: Segments, agent: number, object: number, writes: 
 export function beginSegments(segments: Segments): void {
   for (let agent = 0; agent < segments.lists.length; agent++) endSegment(segments, agent)
   segments.failure = ''
+}
+
+/** Remembers the segments under way. Returns what brings them back. */
+export function saveSegments(segments: Segments): () => void {
+  const { lists, touching, writing, failure } = segments
+  const kept = lists.map((list) => list.slice())
+  return () => {
+    for (let agent = 0; agent < lists.length; agent++) {
+      endSegment(segments, agent)
+      const list = kept[agent] as number[]
+      for (let i = 0; i < list.length; i++) {
+        const object = (list[i] as number) >> 1
+        touching[object] = (touching[object] as number) | (1 << agent)
+        if (((list[i] as number) & 1) !== 0) writing[object] = (writing[object] as number) | (1 << agent)
+      }
+      refill(lists[agent] as number[], list)
+    }
+    segments.failure = failure
+  }
 }
 
 /** `agent` takes a step of `footprint`: it is compared if what comes is judged, and ends the agent's segment. */

@@ -50,6 +50,45 @@ export function selectCpu(number: number, level: number): void {
 /** Sets or removes the observer. */
 export function observe(to: Observer | null): void {
   observer = to
+  fed = null
+}
+
+/** While not null, code runs again that ran before: plain loads find what they found then, stores and annotations do nothing. */
+export let fed: readonly number[] | null = null
+let fedAt = 0
+let fedTo = 0
+let endsThere = false
+let heard: Observer | null = null
+
+/**
+ * From now on code runs again, on `values` from number `from` to number `to`: the results of its steps and of its plain loads, in
+ * order. `thenNew`: what it does once it has used them is new.
+ */
+export function runAgain(values: readonly number[], from: number, to: number, thenNew: boolean): void {
+  fed = values
+  fedAt = from
+  fedTo = to
+  endsThere = thenNew
+  heard = observer
+  observer = null
+}
+
+/** The next of the values on which code runs again. */
+export function nextFed(): number {
+  const value = (fed as readonly number[])[fedAt++] as number
+  if (fedAt === fedTo && endsThere) runOn()
+  return value
+}
+
+/** Whether all values have been used. */
+export function allFed(): boolean {
+  return fedAt >= fedTo
+}
+
+/** From now on what code does is new. */
+export function runOn(): void {
+  fed = null
+  observer = heard
 }
 
 /** Sets what `clock` answers. */

@@ -3,7 +3,7 @@
 // place in the source (`site`) as the last argument. What is not a step happens at once.
 import { words } from '../../kernel/machine/heap.ts'
 import { CPU_STRIDE } from '../../kernel/machine/percpu.ts'
-import { announce, areas, bindAreas, countPlainChange, cpu, cpuArea, now, observer, selectCpu } from './announce.ts'
+import { announce, areas, bindAreas, countPlainChange, cpu, cpuArea, fed, nextFed, now, observer, selectCpu } from './announce.ts'
 import { Op } from './ops.ts'
 
 /** Selects CPU `number`. The executor has the interrupt handler; nothing here gives way. */
@@ -29,12 +29,14 @@ export function perCpu(number: number): number {
 
 /** Plain load: no step. */
 export function load(p: number, site: number): number {
+  if (fed !== null) return nextFed()
   if (observer !== null) observer(Op.load, p, 0, 0, site)
   return words[p] as number
 }
 
 /** Plain store: no step. */
 export function store(p: number, value: number, site: number): void {
+  if (fed !== null) return
   if (observer !== null) observer(Op.store, p, value, 0, site)
   if (words[p] === (value | 0)) return
   words[p] = value
@@ -123,12 +125,14 @@ export function smpRmb(site: number): void {
 
 /** Zeroes `count` words from `p`: no step, the frame belongs to the caller. */
 export function zeroPage(p: number, count: number, site: number): void {
+  if (fed !== null) return
   if (observer !== null) observer(Op.zeroPage, p, count, 0, site)
   words.fill(0, p, p + count)
 }
 
 /** Copies `count` words: no step. */
 export function copyPage(target: number, source: number, count: number, site: number): void {
+  if (fed !== null) return
   if (observer !== null) observer(Op.copyPage, target, source, count, site)
   words.copyWithin(target, source, source + count)
 }

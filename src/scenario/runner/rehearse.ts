@@ -5,6 +5,7 @@ import { createRecorder, type Recorder } from '../../check/counterexample/index.
 import { type CallDescription, createDetectors, type Detectors, entryPairs } from '../../check/detect/index.ts'
 import { kernelModel, type Model } from '../../check/explore/index.ts'
 import { type Machine, openTree, type Tree } from '../../check/index.ts'
+import { refill } from '../../check/undo.ts'
 import type { Watch } from '../../check/watch.ts'
 import type { Play } from '../scenario.ts'
 import type { Cell } from './cells.ts'
@@ -32,6 +33,8 @@ export interface RehearseOptions {
   readonly except?: readonly string[]
   /** Judges races also by the orderings that instructions ask for: only for modes that do not merge states. Default false. */
   readonly orderings?: boolean
+  /** Whether code that did the same before is played instead of run. Default true. */
+  readonly remembers?: boolean
 }
 
 /** Names of no call: what takes no part in what calls promise. */
@@ -41,7 +44,10 @@ const NOTHING: CallDescription = Object.freeze({ name: '', mm: 0, start: 0, page
 const COMPARED = 'getHalves'
 
 /** Sets up `cell`. One rehearsal of a tree is live at a time. */
-export async function rehearse(cell: Cell, { tree: given, except = [], orderings = false }: RehearseOptions = {}): Promise<Rehearsal> {
+export async function rehearse(
+  cell: Cell,
+  { tree: given, except = [], orderings = false, remembers = true }: RehearseOptions = {},
+): Promise<Rehearsal> {
   const { scenario, combination, variant } = cell
   const tree = given ?? (variant === null ? await openTree() : await brokenTree(variant))
   const described: CallDescription[][] = []
@@ -78,6 +84,7 @@ export async function rehearse(cell: Cell, { tree: given, except = [], orderings
     machine,
     calls: Array.from({ length: scenario.cpus }, (_, cpu) => (play.calls[cpu] ?? []).map(({ begin }) => begin)),
     watch: recorder.watch,
+    remembers,
     check: (results, _words, alone) => {
       const wrong = play.check?.(results as readonly (readonly number[])[]) ?? ''
       return (
@@ -121,6 +128,15 @@ function followSpaces(
       children.length = 0
       ended.length = 0
       detectors.reset()
+    },
+    save: () => {
+      const kept = [children.slice(), ended.slice()] as const
+      const back = detectors.save?.()
+      return () => {
+        refill(children, kept[0])
+        refill(ended, kept[1])
+        back?.()
+      }
     },
     callBegins: (cpu, call) => {
       const description = described[cpu]?.[call]
