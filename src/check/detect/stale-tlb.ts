@@ -39,6 +39,18 @@ export function detectStaleTlb(scene: Scene, calls: Calls, objects: Objects, sec
   /** The event of each entry's latest fill, and the entry that each CPU used last. */
   const filled = new Int32Array(cpus * TLB_ENTRIES)
   const used = new Int32Array(cpus)
+  /** Entries that were ever filled: few of all that there are. */
+  const ever: number[] = []
+  const isKnown = new Uint8Array(cpus * TLB_ENTRIES)
+  const know = (number: number): void => {
+    if (isKnown[number] !== 0) return
+    isKnown[number] = 1
+    ever.push(number)
+  }
+  const readOf = (number: number): number => {
+    const cpu = Math.floor(number / TLB_ENTRIES)
+    return scene.area(cpu) + Cpu.tlb + (number - cpu * TLB_ENTRIES) * TLB_ENTRY_WORDS + TlbEntry.read
+  }
   const tlbSize = TLB_ENTRIES * TLB_ENTRY_WORDS
   const judgeOne = (cpu: number, record: CallRecord, vpn: number, frame: number, stores: boolean, fill: number): boolean => {
     const { description, began, returned, result } = record
@@ -95,6 +107,9 @@ export function detectStaleTlb(scene: Scene, calls: Calls, objects: Objects, sec
     return offset >= 0 && offset < tlbSize && offset % TLB_ENTRY_WORDS === TlbEntry.frame ? Math.floor(offset / TLB_ENTRY_WORDS) : -1
   }
   return {
+    snapshot: () => {
+      for (let number = 0; number < isKnown.length; number++) if (words[readOf(number)] !== 0) know(number)
+    },
     reset: () => {
       filled.fill(-1)
       used.fill(0)
@@ -119,22 +134,22 @@ export function detectStaleTlb(scene: Scene, calls: Calls, objects: Objects, sec
       const entry = tlbWord(agent, a)
       if (entry < 0) return
       used[agent] = entry
-      if (op === Op.store) filled[agent * TLB_ENTRIES + entry] = scene.event
+      if (op !== Op.store) return
+      filled[agent * TLB_ENTRIES + entry] = scene.event
+      know(agent * TLB_ENTRIES + entry)
     },
     digest: (into) => {
       // For each range that is or is being revoked: which of its pages' entries are older.
       const { records } = calls
-      for (let cpu = 0; cpu < cpus; cpu++) {
-        const tlb = scene.area(cpu) + Cpu.tlb + TlbEntry.read
-        for (let entry = 0; entry < TLB_ENTRIES; entry++) {
-          const vpn = (words[tlb + entry * TLB_ENTRY_WORDS] as number) - 1
-          if (vpn < 0) continue
-          for (let i = 0; i < records.length; i++) {
-            const { description, began, result } = records[i] as CallRecord
-            if (began < 0 || (filled[cpu * TLB_ENTRIES + entry] as number) >= began) continue
-            const range = revoked(description, result)
-            if (range !== null && vpn >= range.from && vpn < range.to) addFact(into, 0x71b0 + i, vpn * 8 + cpu)
-          }
+      for (let e = 0; e < ever.length; e++) {
+        const entry = ever[e] as number
+        const vpn = (words[readOf(entry)] as number) - 1
+        if (vpn < 0) continue
+        for (let i = 0; i < records.length; i++) {
+          const { description, began, result } = records[i] as CallRecord
+          if (began < 0 || (filled[entry] as number) >= began) continue
+          const range = revoked(description, result)
+          if (range !== null && vpn >= range.from && vpn < range.to) addFact(into, 0x71b0 + i, vpn * cpus + Math.floor(entry / TLB_ENTRIES))
         }
       }
     },
