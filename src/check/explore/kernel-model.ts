@@ -247,7 +247,6 @@ export function kernelModel(scenario: KernelScenario): Model {
     describe: (agent) => describeAgent(state, agent),
     places: () => Array.from(passed.keys()).filter((site) => passed[site] !== 0 || state.seen[site] !== 0),
     irqOff: irqOff.sections,
-    repeated: () => state.again,
     yieldPoints: () => state.seen.reduce((total, one) => total + one, 0),
   }
 }

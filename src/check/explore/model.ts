@@ -70,8 +70,6 @@ export interface Model {
    * reset since: then it has done nothing. Absent: states can only be reached by steps.
    */
   save?(): () => boolean
-  /** Steps that the model took once more to bring states back, since it was made. */
-  repeated?(): number
   /**
    * Says whether whoever explores merges equal states, as it is taken to do at first. Where it does not, a loop without end that
    * waits but also writes is cut short by the model, which then says so in `incomplete`.
