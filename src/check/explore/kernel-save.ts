@@ -46,11 +46,11 @@ export function saveKernel(state: KernelState): () => void {
 
 /**
  * Has the generator of `agent` catch up with the agent, whose present segment begins with number `start` of what it found; it is made
- * again if it has gone too far. Returns how many steps that took. Throws `BeganOtherwise`.
+ * again if it has gone too far. Throws `BeganOtherwise`.
  */
-export function catchUp(state: KernelState, agent: number, start: number): number {
+export function catchUp(state: KernelState, agent: number, start: number): void {
   const feed = state.feeds[agent] as Feed
-  if (feed.liveTask === feed.task && feed.used === start) return 0
+  if (feed.liveTask === feed.task && feed.used === start) return
   const { announce, frameHash } = state.machine.tree
   const row = rowOfAgent(state, agent)
   const was = state.rows.slice(row + Row.a, row + Row.hash1 + 1)
@@ -60,14 +60,12 @@ export function catchUp(state: KernelState, agent: number, start: number): numbe
     feed.used = feed.from
   }
   const generator = feed.generator as Steps<unknown>
-  let steps = 0
   // The hashes of the outermost frame are found when it begins, those of the others in their own generators.
   frameHash.emptyStack()
   announce.runAgain(feed.values, feed.used, start, false)
-  for (; !announce.allFed(); steps++) generator.next(announce.nextFed())
+  while (!announce.allFed()) generator.next(announce.nextFed())
   announce.runOn()
   feed.used = start
   // The operation itself may be the checker's own: that of who was asleep.
   if (start > feed.from && was.some((word, i) => state.rows[row + Row.a + i] !== word)) throw new BeganOtherwise()
-  return steps
 }

@@ -39,14 +39,13 @@ export interface KernelState {
   readonly running: Uint8Array
   /** For each agent what its code has found, so that its generator can be made again. */
   readonly feeds: readonly Feed[]
-  /** Tasks begun so far, and steps that generators took again. */
+  /** Tasks begun so far. */
   tasks: number
   /** Segments that were seen. */
   readonly memo: SegmentMemo
   readonly remembers: boolean
   /** Told of everything that code does between steps. */
   observer: Observer | null
-  again: number
   readonly finished: Uint8Array
   readonly inHandler: Uint8Array
   readonly woken: Uint8Array
@@ -113,7 +112,6 @@ export function createKernelState(
     memo: createSegmentMemo(),
     remembers,
     observer: null,
-    again: 0,
     finished: new Uint8Array(agents),
     inHandler: new Uint8Array(cpus),
     woken: new Uint8Array(agents),

@@ -154,7 +154,7 @@ function runCode(state: KernelState, agent: number, start: number, value: number
   const { announce } = state.machine.tree
   const feed = state.feeds[agent] as Feed
   const row = rowOfAgent(state, agent)
-  state.again += catchUp(state, agent, start)
+  catchUp(state, agent, start)
   rows[row + Row.op] = 0
   if (played.unknown !== null) beginWriting(memo, played.unknown)
   const again = feed.values.length > start + 1
