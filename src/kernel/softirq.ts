@@ -110,6 +110,15 @@ export function rcuBarrier(): void {
   srcuBarrier(Global.srcuDomain)
 }
 
+/**
+ * Whether `rcuBarrier` has anything to wait for: who finds no memory may find some then. Exact for callbacks of the executing CPU; of
+ * those of the SRCU domain some may just have been queued or run.
+ */
+export function rcuBarrierPending(): boolean {
+  if (load(thisCpu() + Cpu.rcuCallbacks) > 0) return true
+  return readOnce(Global.srcuDomain + Srcu.queued) !== readOnce(Global.srcuDomain + Srcu.invoked)
+}
+
 /** Callbacks that are queued on any CPU; exact only while none is in the kernel. */
 export function rcuPending(): number {
   let pending = 0

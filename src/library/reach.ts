@@ -23,14 +23,25 @@ const processor = (globalThis as { process?: { arch?: string } }).process?.arch
 const LOADS_IN_ORDER = processor === 'x64' || processor === 'ia32'
 /** Stands between a read and its validation; of this thread alone. */
 const fence = new Int32Array(new SharedArrayBuffer(4))
+/** Whether words of the machine have their low byte first, as a DataView is told to. */
+const LITTLE_ENDIAN = new Uint8Array(new Int32Array([1]).buffer)[0] === 1
 /** No space: an mm that no CPU ever has loaded. */
 const GONE = -1
+
+/**
+ * Whether the `size` (2 or 4) bytes at byte `at` of the machine are one element of a typed array. Such an integer is read and written
+ * whole; with a DataView another thread may see, or leave, a part of it (memory model of ECMAScript, tear-free accesses).
+ */
+export function isWhole(at: number, size: number): boolean {
+  return LITTLE_ENDIAN && (at & (size - 1)) === 0
+}
 
 /** An address space as one thread reaches into it. */
 export class Reach {
   protected readonly seat: Seat
   protected mm: number
   protected readonly words: Int32Array
+  protected readonly halves: Int16Array
   protected readonly view: DataView
   protected readonly pageBytes: number
   /** Ranges that this thread fills, the newest last. */
@@ -51,6 +62,7 @@ export class Reach {
     this.userfaults = userfaults
     this.mm = mm
     this.words = seat.words
+    this.halves = seat.halves
     this.view = seat.view
     this.pageBytes = 2 ** seat.pageShift
     this.#pageMask = this.pageBytes - 1

@@ -15,6 +15,7 @@ export class Seat {
   readonly machine: MachineHandle
   readonly cpu: number
   readonly words: Int32Array
+  readonly halves: Int16Array
   readonly view: DataView
   readonly pageShift: number
   /** The CPU's own area, as a word. */
@@ -30,6 +31,7 @@ export class Seat {
     this.machine = machine
     this.cpu = cpu
     this.words = new Int32Array(machine.buffer)
+    this.halves = new Int16Array(machine.buffer)
     this.view = new DataView(machine.buffer)
     bind(this)
     this.pageShift = PAGE_SHIFT

@@ -1,6 +1,7 @@
 // Typed writes at virtual addresses, little-endian, at any alignment. A write publishes that it is under way: whoever takes
-// the page away waits for it. What crosses into another page is written byte by byte once both can be written.
-import { Access, endAccess } from './reach.ts'
+// the page away waits for it. Aligned integers of 16 and 32 bits are written whole, all else as a DataView does it. What crosses into
+// another page is written byte by byte once both can be written.
+import { Access, endAccess, isWhole } from './reach.ts'
 import { TypedReads } from './typed-reads.ts'
 
 /** What a write that crosses into another page is about to write. */
@@ -51,7 +52,8 @@ export class TypedMemory extends TypedReads {
       this.#scatter(address, 2)
       return
     }
-    this.view.setInt16(at, plain, true)
+    if (isWhole(at, 2)) this.halves[at >>> 1] = plain
+    else this.view.setInt16(at, plain, true)
     endAccess()
   }
 
@@ -70,7 +72,8 @@ export class TypedMemory extends TypedReads {
       this.#scatter(address, 2)
       return
     }
-    this.view.setUint16(at, plain, true)
+    if (isWhole(at, 2)) this.halves[at >>> 1] = plain
+    else this.view.setUint16(at, plain, true)
     endAccess()
   }
 
@@ -89,7 +92,8 @@ export class TypedMemory extends TypedReads {
       this.#scatter(address, 4)
       return
     }
-    this.view.setInt32(at, plain, true)
+    if (isWhole(at, 4)) this.words[at >>> 2] = plain
+    else this.view.setInt32(at, plain, true)
     endAccess()
   }
 
@@ -108,7 +112,8 @@ export class TypedMemory extends TypedReads {
       this.#scatter(address, 4)
       return
     }
-    this.view.setUint32(at, plain, true)
+    if (isWhole(at, 4)) this.words[at >>> 2] = plain
+    else this.view.setUint32(at, plain, true)
     endAccess()
   }
 

@@ -1,6 +1,6 @@
 // Typed reads at virtual addresses, little-endian, at any alignment. A read that hits the TLB takes the short way of
-// `Reach.hit`; what crosses into another page is put together byte by byte.
-import { Access, endAccess, Reach } from './reach.ts'
+// `Reach.hit`; what crosses into another page is put together byte by byte. Aligned integers of 16 and 32 bits are read whole.
+import { Access, endAccess, isWhole, Reach } from './reach.ts'
 
 /** What a read within one page found, until the next. */
 const scratch = new DataView(new ArrayBuffer(8))
@@ -49,7 +49,7 @@ export class TypedReads extends Reach {
   getInt16(address: number): number {
     const at = this.hit(address, 2)
     if (at >= 0) {
-      const value = this.view.getInt16(at, true)
+      const value = isWhole(at, 2) ? (this.halves[at >>> 1] as number) : this.view.getInt16(at, true)
       if (this.unmoved()) return value
     }
     return this.#fetch(address, 2).getInt16(0, true)
@@ -65,7 +65,7 @@ export class TypedReads extends Reach {
   getUint16(address: number): number {
     const at = this.hit(address, 2)
     if (at >= 0) {
-      const value = this.view.getUint16(at, true)
+      const value = isWhole(at, 2) ? (this.halves[at >>> 1] as number) & 0xffff : this.view.getUint16(at, true)
       if (this.unmoved()) return value
     }
     return this.#fetch(address, 2).getUint16(0, true)
@@ -81,7 +81,7 @@ export class TypedReads extends Reach {
   getInt32(address: number): number {
     const at = this.hit(address, 4)
     if (at >= 0) {
-      const value = this.view.getInt32(at, true)
+      const value = isWhole(at, 4) ? (this.words[at >>> 2] as number) : this.view.getInt32(at, true)
       if (this.unmoved()) return value
     }
     return this.#fetch(address, 4).getInt32(0, true)
@@ -97,7 +97,7 @@ export class TypedReads extends Reach {
   getUint32(address: number): number {
     const at = this.hit(address, 4)
     if (at >= 0) {
-      const value = this.view.getUint32(at, true)
+      const value = isWhole(at, 4) ? (this.words[at >>> 2] as number) >>> 0 : this.view.getUint32(at, true)
       if (this.unmoved()) return value
     }
     return this.#fetch(address, 4).getUint32(0, true)
@@ -167,11 +167,13 @@ export class TypedReads extends Reach {
     return this.#fetch(address, 8).getBigUint64(0, true)
   }
 
-  /** The `size` bytes at `address`, read while the CPU is in user mode: in one go within a page, if they are aligned. */
+  /** The `size` bytes at `address`, read while the CPU is in user mode: in one go within a page. */
   #fetch(address: number, size: number): DataView {
     const at = this.enter(address, size, Access.read)
     if (at < 0) return this.#gather(address, size)
     if (size === 1) scratch.setUint8(0, this.view.getUint8(at))
+    else if (size === 2 && isWhole(at, 2)) scratch.setInt16(0, this.halves[at >>> 1] as number, true)
+    else if (size === 4 && isWhole(at, 4)) scratch.setInt32(0, this.words[at >>> 2] as number, true)
     else if (size === 2) scratch.setUint16(0, this.view.getUint16(at))
     else if (size === 4) scratch.setUint32(0, this.view.getUint32(at))
     else scratch.setBigUint64(0, this.view.getBigUint64(at))

@@ -61,9 +61,10 @@ import * as privateFileWrite from './private-file-write.ts'
 import * as rbtreeFaults from './rbtree-faults.ts'
 import * as rbtreeLookupVsRotation from './rbtree-lookup-vs-rotation.ts'
 import * as rcuCallbacks from './rcu-callbacks.ts'
+import * as rcuFaultOnFile from './rcu-fault-on-file.ts'
 import * as rcuFaultVsBounds from './rcu-fault-vs-bounds.ts'
 import * as rcuFaultVsMprotect from './rcu-fault-vs-mprotect.ts'
-import * as rcuFaultVsMunmap from './rcu-fault-vs-munmap.ts'
+import { rcuFaultVsMunmap } from './rcu-fault-vs-munmap.ts'
 import * as rcuFaultVsReuse from './rcu-fault-vs-reuse.ts'
 import * as rcuFaultWithoutMemory from './rcu-fault-without-memory.ts'
 import * as rcuReaderVsUpdater from './rcu-reader-vs-updater.ts'
@@ -168,7 +169,8 @@ export const SCENARIOS: readonly Scenario[] = Object.freeze([
   speculativeFaultVsFork,
   speculativeFaultVsTableReclaim,
   speculativeFaultOnFile,
-  ...Object.values(rcuFaultVsMunmap),
+  rcuFaultVsMunmap,
+  ...Object.values(rcuFaultOnFile),
   ...Object.values(rcuFaultVsBounds),
   ...Object.values(rcuFaultVsMprotect),
   ...Object.values(rcuFaultVsReuse),

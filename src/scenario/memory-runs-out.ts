@@ -4,7 +4,7 @@ import { Cache } from '../kernel/memory/slab.ts'
 import { Access } from '../kernel/pagetable/tlb.ts'
 import { SmapsWalk } from '../kernel/proc/smaps.ts'
 import { Remap } from '../kernel/syscall/mremap.ts'
-import { type Call, type Calls, mayLackMemory, READ_WRITE } from './runner/calls.ts'
+import { type Call, type Calls, mayLackMemory, READ_ONLY, READ_WRITE } from './runner/calls.ts'
 import type { Stage } from './runner/stage.ts'
 import { type Scenario, scenario, type Variant } from './scenario.ts'
 
@@ -89,6 +89,8 @@ export const memoryRunsOutInFork = scenario({
       stage.now(1, mm.write(one, 1))
     }
     spareMm(stage)
+    // With anything deferred fork would wait for it and begin again.
+    stage.now(0, stage.waitForCallbacks)
     stage.shortage(0, 5)
     return { calls: [[mayLackMemory(mm.fork())], [mayLackMemory(mm.write(page, 7))]] }
   },
@@ -232,6 +234,7 @@ function behindAGracePeriod(
   question: string,
   variant: Variant,
   access: (stage: Stage, mm: Calls & { readonly mm: number }, page: number) => Promise<Call>,
+  lack: (stage: Stage, mm: Calls) => void = (stage) => stage.shortage(0, 0),
 ): Scenario {
   return scenario({
     name,
@@ -248,7 +251,7 @@ function behindAGracePeriod(
       stage.now(0, mm.mmap(gone, 1))
       stage.now(0, mm.write(gone, 1))
       stage.now(0, mm.munmap(gone, 1))
-      stage.shortage(0, 0)
+      lack(stage, mm)
       return { calls: [[await access(stage, mm, page)], [mm.smaps(page + 1, 1, SmapsWalk.rcu)]] }
     },
     expect: 'safe',
@@ -292,3 +295,77 @@ export const pinBehindAGracePeriod = behindAGracePeriod(
     }
   },
 )
+
+export const mmapBehindAGracePeriod = behindAGracePeriod(
+  'mmap-behind-a-grace-period',
+  'Does an mmap over a mapping find the memory that only a grace period keeps from it?',
+  {
+    name: 'callbacks-not-waited-for',
+    wrong: 'an mmap without memory does not wait for what its CPU has deferred',
+    edits: [
+      { file: 'syscall/mmap.ts', from: '    rcuBarrier()\n', to: '' },
+      { file: 'syscall/mmap.ts', from: 'import { rcuBarrier, rcuBarrierPending }', to: 'import { rcuBarrierPending }' },
+    ],
+    unsafe: /mmap returned -12/,
+  },
+  async (_stage, mm, page) => mm.mmap(page, 1, READ_ONLY),
+  (stage) => stage.shortage(0, 0, Cache.vma, 0),
+)
+
+export const forkBehindAGracePeriod = behindAGracePeriod(
+  'fork-behind-a-grace-period',
+  'Does a fork find the memory that only a grace period keeps from it?',
+  {
+    name: 'callbacks-not-waited-for',
+    wrong: 'a fork without memory does not wait for what its CPU has deferred',
+    edits: [
+      { file: 'syscall/fork.ts', from: '    rcuBarrier()\n', to: '' },
+      { file: 'syscall/fork.ts', from: 'import { rcuBarrier, rcuBarrierPending }', to: 'import { rcuBarrierPending }' },
+    ],
+    unsafe: /fork returned 0/,
+  },
+  async (_stage, mm) => mm.fork(),
+  (stage, mm) => {
+    spareMm(stage)
+    // Tables for the child, of one mapping, so that its end queues few callbacks.
+    const [start, end] = [stage.table(48), stage.table(52)]
+    stage.now(0, mm.mmap(start, end - start))
+    for (let page = start; page < end; page += (end - start) / 4) stage.now(0, mm.write(page, 1))
+    stage.now(0, mm.munmap(start, end - start))
+    stage.shortage(0, 0)
+  },
+)
+
+/** CPU 0 maps over a mapping and has no memory; CPU 1 reads there. */
+export const memoryRunsOutInMmapOver = scenario({
+  name: 'memory-runs-out-in-mmap-over',
+  question: 'Does an mmap over a mapping that gets no VMA leave the old one where it was?',
+  asked: 'field: mmap_region of Linux 6.12 and later: what it needs is there before anything is unmapped',
+  cpus: 2,
+  archs: ['x86_64'],
+  designs: ['rcu-fault'], // the memory of a VMA that goes may not be had at once
+  setUp: (stage) => {
+    const mm = stage.newMm()
+    const page = stage.table(4)
+    stage.now(0, mm.mmap(page, 1))
+    stage.now(0, mm.mmap(page + 2, 1))
+    stage.now(1, mm.write(page + 2, 1))
+    stage.shortage(0, 0, Cache.vma, 0)
+    return { calls: [[mayLackMemory(mm.mmap(page, 1, READ_ONLY))], [mm.read(page)]] }
+  },
+  expect: 'safe',
+  variants: [
+    {
+      name: 'unmapped-before',
+      wrong: 'the old mapping is unmapped before the new one has its VMA',
+      edits: [
+        {
+          file: 'syscall/mmap.ts',
+          from: '  const vma = newVma(mm, start, pages, flags, pgoff, file)\n  if (vma === 0) return -Errno.ENOMEM\n  const error = unmapAndReplace(mm, start, start + pages, vma)\n',
+          to: '  const first = unmapAndReplace(mm, start, start + pages, 0)\n  if (first !== 0) return first\n  const vma = newVma(mm, start, pages, flags, pgoff, file)\n  if (vma === 0) return -Errno.ENOMEM\n  const error = vmaTreeLink(mm, vma)\n',
+        },
+      ],
+      unsafe: /no order of the calls explains/,
+    },
+  ],
+})

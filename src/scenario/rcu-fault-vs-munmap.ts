@@ -13,13 +13,15 @@ const CHECK = `  const speculation = thisCpu() + Cpu.design
   }
 `
 const UNLOCKED = { file: FILE, from: 'pteOffsetMapLock, pteUnmap, pteUnmapUnlock }', to: 'pteOffsetMapLock, pteUnmap }' }
+/** Edits that take that check away. */
+export const UNCHECKED = [{ file: FILE, from: CHECK, to: '' }, UNLOCKED]
 const LEFT = /counters of mm|leak|in no mapping|map count/
 
 const VARIANTS: readonly Variant[] = [
   {
     name: 'no-check-under-lock',
     wrong: 'nobody looks whether a writer has had the VMA before the page is installed',
-    edits: [{ file: FILE, from: CHECK, to: '' }, UNLOCKED],
+    edits: UNCHECKED,
     unsafe: LEFT,
   },
   {

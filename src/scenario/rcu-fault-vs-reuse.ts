@@ -37,14 +37,14 @@ export const rcuFaultVsReuse = scenario({
       wrong: 'the memory of a VMA may be another VMA at once, as under vma-lock',
       edits: [
         {
-          file: 'design/speculation.ts',
-          from: '  callRcu(vma + Vma.rcuHead, RcuFunc.vma)\n',
-          to: '  kmemCacheFree(Cache.vma, vma)\n',
+          file: 'design/rcu-fault.ts',
+          from: 'callRcu(vma + Vma.rcuHead, RcuFunc.vmaAndFile)',
+          to: 'kmemCacheFree(Cache.vma, vma)',
         },
         {
-          file: 'design/speculation.ts',
-          from: "import { callRcu } from '../sync/rcu.ts'\nimport { RcuFunc } from '../sync/rcu-func.ts'\n",
-          to: "import { Cache, kmemCacheFree } from '../memory/slab.ts'\n",
+          file: 'design/rcu-fault.ts',
+          from: "import { callRcu, rcuReadLock, rcuReadUnlock } from '../sync/rcu.ts'\nimport { RcuFunc } from '../sync/rcu-func.ts'\n",
+          to: "import { rcuReadLock, rcuReadUnlock } from '../sync/rcu.ts'\n",
         },
       ],
       unsafe: /in no mapping|counters of mm|data race|stale translation/,

@@ -142,8 +142,6 @@ const CASES: Readonly<Record<string, Case>> = {
   'mmap over the middle of a mapping': {
     setUp: (b) => fill(b, 1010, 8),
     act: (b) => b.kernel.sysMmap(b.mm, 1012, 3, RW | Vm.noReserve, Placement.fixed, 0, 0),
-    // Linux reserves what it needs before it unmaps; here the old mapping is gone when the new one cannot be made.
-    hole: [1012, 1015],
   },
   'munmap of the middle': { setUp: (b) => fill(b, 1010, 8), act: (b) => b.kernel.sysMunmap(b.mm, 1012, 3) },
   'munmap of several mappings with their tables': {
@@ -365,6 +363,8 @@ const suite = (index: string) => (design: string, arch: string, parts: number, p
           break
         }
         if (failed(result)) refusals++
+        // No table where nothing is mapped: nobody would come by to free it.
+        if (failed(result) && name.startsWith('mremap')) expect(words[b.mm + Mm.tableWords], where).toBe(before[b.mm + Mm.tableWords])
         for (const mm of b.spaces) expect(inconsistent(mm), where).toBe('')
         expect(miscounted(b.spaces), where).toBe('')
         pages(b).forEach((state, i) => {

@@ -38,8 +38,8 @@ export interface Space {
   access(page: number, access: number): Steps<number>
 }
 
-/** Four pages at PAGE in an address space that `cpus` CPUs run; of a file, with its only reference, unless `disk` is below 0. */
-export async function space(design: string, cpus: number, disk = -1): Promise<Space> {
+/** Four pages at PAGE in an address space that `cpus` CPUs run; of a file, with its only reference, unless `disk` is below 0. `rights`: VMA flags. */
+export async function space(design: string, cpus: number, disk = -1, rights = READ_WRITE): Promise<Space> {
   const whole = await wholeMachine(tree, 'x86_64', design, 2)
   const { machine, kernel } = whole
   const alone = (task: () => unknown, cpu = 0): number => runAlone(machine, task as () => Steps<number>, cpu) as number
@@ -47,7 +47,7 @@ export async function space(design: string, cpus: number, disk = -1): Promise<Sp
   for (let cpu = 0; cpu < cpus; cpu++) runAlone(machine, () => kernel.sysSwitchMm(mm), cpu)
   const inode = disk < 0 ? 0 : alone(() => kernel.inodeCreate(4, disk, 0, 1))
   const file = disk < 0 ? 0 : alone(() => kernel.fileOpen(inode))
-  alone(() => kernel.sysMmap(mm, PAGE, 4, READ_WRITE, Placement.fixed, file, 0))
+  alone(() => kernel.sysMmap(mm, PAGE, 4, rights, Placement.fixed, file, 0))
   if (disk >= 0) {
     alone(() => kernel.iput(inode))
     alone(() => kernel.putFile(file))

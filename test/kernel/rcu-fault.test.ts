@@ -2,8 +2,11 @@
 // counted by its reason. That what it does is right under every interleaving is for the scenarios.
 import { describe, expect, test } from 'vitest'
 import { randomScheduler, run } from '../../src/check/index.ts'
+import { File } from '../../src/kernel/memory/file.ts'
+import { Inode } from '../../src/kernel/memory/inode.ts'
 import { Mm } from '../../src/kernel/memory/mm.ts'
 import { Access } from '../../src/kernel/pagetable/tlb.ts'
+import { Advice } from '../../src/kernel/syscall/madvise.ts'
 import { Placement } from '../../src/kernel/syscall/mmap.ts'
 import { Vm, Vma } from '../../src/kernel/vma/vma.ts'
 import { counted, PAGE, type Space, space } from './design-counters.ts'
@@ -48,11 +51,42 @@ describe.each(['rcu-fault', 'rcu-fault-drops-lock'])('%s', (design) => {
     expect(s.touch(PAGE + 1)).toEqual([-64, { attempts: 1, userfault: 1 }])
   })
 
-  test('pages of files are left to the count of the VMA, and those to be read to mmap_lock', async () => {
-    const cached = await space(design, 2, 0)
-    expect(cached.touch(PAGE, Access.read)).toEqual([1, { attempts: 1, file: 1 }])
-    const slow = await space(design, 2, 1)
-    expect(slow.touch(PAGE, Access.read)).toEqual([1, { attempts: 1, file: 1, mmap_lock: 1 }])
+  test('pages of files that are in memory, or need no disk', async () => {
+    const s = await space(design, 2, 0)
+    expect(s.touch(PAGE, Access.read)).toEqual([1, { attempts: 1, 'no upper table': 1 }])
+    // Nobody has touched this page: it is made.
+    expect(s.touch(PAGE + 1, Access.read)).toEqual([1, { attempts: 1, done: 1 }])
+    s.alone(() => s.whole.kernel.sysMadvise(s.mm, PAGE, 2, Advice.dontneed))
+    expect(s.touch(PAGE + 1, Access.read)).toEqual([1, { attempts: 1, done: 1 }])
+    // A private copy, of an entry that is there and of one that is not.
+    expect(s.touch(PAGE + 1)).toEqual([1, { attempts: 1, 'no anon_vma': 1, mmap_lock: 1 }])
+    expect(s.touch(PAGE)).toEqual([1, { attempts: 1, done: 1 }])
+    s.touch(PAGE + 2, Access.read)
+    expect(s.touch(PAGE + 2)).toEqual([1, { attempts: 1, done: 1 }])
+    const shared = await space(design, 2, 0, Vm.read | Vm.write | Vm.shared)
+    shared.touch(PAGE, Access.read)
+    expect(shared.touch(PAGE)).toEqual([1, { attempts: 1, done: 1 }])
+    expect(shared.touch(PAGE + 1)).toEqual([1, { attempts: 1, done: 1 }])
+  })
+
+  test('pages that a disk must give are left to mmap_lock, the end of a file to a lock', async () => {
+    const s = await space(design, 2, 1)
+    expect(s.touch(PAGE, Access.read)).toEqual([1, { attempts: 1, 'no upper table': 1, mmap_lock: 1 }])
+    expect(s.touch(PAGE + 1, Access.read)).toEqual([1, { attempts: 1, 'I/O': 1, mmap_lock: 1 }])
+    s.alone(() => s.whole.kernel.sysMadvise(s.mm, PAGE, 2, Advice.dontneed))
+    expect(s.touch(PAGE + 1, Access.read)).toEqual([1, { attempts: 1, done: 1 }])
+    const { vmaLookup } = await s.whole.machine.tree.module<typeof import('../../src/kernel/vma/find-vma.ts')>('vma/find-vma.ts')
+    const { words } = s.whole.machine
+    const inode = words[(words[s.alone(() => vmaLookup(s.mm, PAGE)) + Vma.file] as number) + File.inode] as number
+    words[inode + Inode.pages] = 3
+    expect(s.touch(PAGE + 3, Access.read)).toEqual([-4, { attempts: 1, 'end of file': 1 }])
+  })
+
+  test('a page of a file is made by a fault that finds memory, and by no other', async () => {
+    const s = await space(design, 2, 0)
+    s.touch(PAGE, Access.read)
+    await takeAllMemory(s)
+    expect(s.touch(PAGE + 1, Access.read)).toEqual([-8, { attempts: 3, 'no memory': 3 }])
   })
 
   test('a VMA with the number of the mm has a writer', async () => {

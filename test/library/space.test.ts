@@ -1,5 +1,5 @@
 // The library in one thread: the calls and their errors, typed reads and writes, files, the heap, the mappings.
-import { afterEach, expect, test } from 'vitest'
+import { afterEach, expect, test, vi } from 'vitest'
 import { BusError, createMachine, type Machine, MachineError, type MemoryError, SegmentationFault } from '../../src/index.ts'
 
 let machine: Machine
@@ -68,6 +68,38 @@ for (const arch of ['x86_64', 'powerpc64-hash-64k']) {
     space.exit()
   })
 }
+
+test('aligned integers of 16 and 32 bits do not go by way of a DataView, which may tear them', () => {
+  const space = make().createSpace()
+  const base = space.mmap({ length: machine.pageSize })
+  const spies = (['Int16', 'Uint16', 'Int32', 'Uint32'] as const).flatMap((type) => [
+    vi.spyOn(DataView.prototype, `set${type}`),
+    vi.spyOn(DataView.prototype, `get${type}`),
+  ])
+  const onMachine = (): number =>
+    spies.reduce((sum, spy) => sum + spy.mock.contexts.filter((view) => (view as DataView).buffer === machine.handle.buffer).length, 0)
+  for (const missing of [true, false]) {
+    // The other way of a read, of what the TLB does not know.
+    const at = missing ? 8 : 0
+    expect([space.getInt16(base + at), space.getUint32(base + at)]).toEqual([0, 0])
+    space.setInt16(base + at + 2, -2)
+    space.setUint16(base + at + 4, 0xfffe)
+    space.setInt32(base + at + 8, -7)
+    space.setUint32(base + at + 12, 0xfffffff9)
+    expect([space.getInt16(base + at + 2), space.getUint16(base + at + 2)]).toEqual([-2, 0xfffe])
+    expect([space.getInt32(base + at + 8), space.getUint32(base + at + 12)]).toEqual([-7, 0xfffffff9])
+    space.madvise(base, machine.pageSize, 'dontneed')
+    expect([space.getUint16(base), space.getInt32(base)]).toEqual([0, 0])
+    space.madvise(base, machine.pageSize, 'dontneed')
+    expect([space.getUint32(base), space.getInt16(base)]).toEqual([0, 0])
+  }
+  expect(onMachine()).toBe(0)
+  // What the counting is worth: these are no elements of a typed array.
+  space.setInt32(base + 1, 1)
+  expect(space.getUint16(base + 1)).toBe(1)
+  expect(onMachine()).toBeGreaterThan(1)
+  for (const spy of spies) spy.mockRestore()
+})
 
 test('bulk copies cross pages and stop where they must', () => {
   const space = make().createSpace()

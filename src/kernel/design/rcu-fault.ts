@@ -7,15 +7,18 @@ import { accessFlags, checkAccess, FaultFlag, VmFault } from '../fault/fault.ts'
 import { handlePteFault } from '../fault/handle-mm-fault.ts'
 import { load, readOnce, store, thisCpu } from '../machine/instructions.ts'
 import { Cpu } from '../machine/percpu.ts'
+import { getFile } from '../memory/file.ts'
 import { Mm } from '../memory/mm.ts'
+import { Cache, kmemCacheFree } from '../memory/slab.ts'
 import { ptepGet } from '../pagetable/entries.ts'
 import { findPmd } from '../pagetable/levels.ts'
 import { pteOffsetMap, pteOffsetMapLock, pteUnmap, pteUnmapUnlock } from '../pagetable/pte-offset-map.ts'
-import { rcuReadLock, rcuReadUnlock } from '../sync/rcu.ts'
+import { callRcu, rcuReadLock, rcuReadUnlock } from '../sync/rcu.ts'
+import { RcuFunc } from '../sync/rcu-func.ts'
 import { vmaLookup } from '../vma/find-vma.ts'
 import { Vma } from '../vma/vma.ts'
 import type { Design } from './design.ts'
-import { copyVma, countOutcome, forgetSpeculation, lacksAnonVma, Speculation, vmaCopy, vmaFreeDeferred } from './speculation.ts'
+import { copyVma, countOutcome, forgetSpeculation, lacksAnonVma, Speculation, vmaCopy } from './speculation.ts'
 import {
   fallBackToMmapLock,
   faultUnderVmaLock,
@@ -24,8 +27,8 @@ import {
   mmInit,
   releaseFault,
   vmaAttach,
-  vmaDetach,
-  vmaInit,
+  vmaDetach as vmaLockDetach,
+  vmaInit as vmaLockInit,
   vmaStartWrite,
 } from './vma-lock.ts'
 
@@ -37,7 +40,7 @@ const Outcome = Object.freeze({
   locked: 3, // a writer had the VMA
   detached: 4, // it was taken out of the tree after it had been found
   bounds: 5, // it no longer covered the page
-  file: 6, // a file mapping: its pages may have to be read, and munmap does not wait for RCU before it lets go of the file
+  io: 6, // the page of the file has to be read, or somebody is reading it
   access: 7, // the signal is raised under a lock, if at all
   anonVma: 8, // the VMA has none yet
   upper: 9, // an upper table is missing
@@ -48,7 +51,11 @@ const Outcome = Object.freeze({
   memory: 14, // no page at once
   dropped: 15, // the RCU section was left for memory, and the fault was begun again
   mmapLock: 16, // the VMA's count was not enough either
+  endOfFile: 17, // behind the end of the file: signals are raised under a lock
 })
+
+/** `Vma.detached`: the VMA has been in a tree, and has a second reference to its file, which goes with its memory. */
+const KEEPS_FILE = 1
 
 /** The whole fault under RCU, with `flags` for its handlers. Returns 0 when it is done, or why it was given up. */
 function faultUnderRcu(mm: number, vpn: number, access: number, flags: number): number {
@@ -62,7 +69,8 @@ function faultUnderRcu(mm: number, vpn: number, access: number, flags: number): 
 
 /**
  * The fault on a VMA that was in the tree a moment ago. VMAs are freed through RCU, so that it is this VMA and no other until the
- * section ends; but any writer may change it or take it out of the tree.
+ * section ends; but any writer may change it or take it out of the tree. Its file, and so the inode with the pages in its cache, lives as
+ * long as its memory (`vmaDetach`): the fault needs no reference to it.
  */
 function faultOnVma(mm: number, vma: number, vpn: number, access: number, flags: number): number {
   // A writer who has the VMA gives it the mm's number, which is odd and never comes again. The VMA's number is read first: otherwise
@@ -73,7 +81,6 @@ function faultOnVma(mm: number, vma: number, vpn: number, access: number, flags:
   copyVma(vma)
   const copy = vmaCopy()
   if (vpn < load(copy + Vma.start) || vpn >= readOnce(vma + Vma.end)) return Outcome.bounds
-  if (load(copy + Vma.file) !== 0) return Outcome.file
   // Never a signal from here: the writer who is about to grant the right may be at work.
   if (checkAccess(copy, access) !== 0) return Outcome.access
   if (lacksAnonVma(copy, access)) return Outcome.anonVma
@@ -98,6 +105,8 @@ function faultOnCopy(mm: number, copy: number, vpn: number, flags: number): numb
   if (refused !== 0) return refused
   if ((result & VmFault.rcuDropped) !== 0) return Outcome.dropped
   if ((result & VmFault.userfault) !== 0) return Outcome.userfault
+  if ((result & VmFault.retry) !== 0) return Outcome.io
+  if ((result & VmFault.sigbus) !== 0) return Outcome.endOfFile
   return (result & VmFault.error) !== 0 ? Outcome.memory : 0
 }
 
@@ -125,7 +134,7 @@ function refuse(outcome: number): number {
 /** The fault under RCU, else under the VMA's count, else under mmap_lock. `allowed`: further flags for the first attempt. */
 function handle(mm: number, vpn: number, access: number, allowed: number): number {
   countOutcome(Outcome.attempt)
-  const flags = accessFlags(access)
+  const flags = accessFlags(access) | FaultFlag.retryNowait
   let outcome = faultUnderRcu(mm, vpn, access, flags | allowed)
   if (outcome === Outcome.dropped) {
     // From the look-up, as if nothing had been found. Once: who finds no memory again has others to share it with.
@@ -151,6 +160,24 @@ function handleFaultDropsLock(mm: number, vpn: number, access: number): number {
   return handle(mm, vpn, access, FaultFlag.mayDropRcu)
 }
 
+function vmaInit(vma: number): void {
+  vmaLockInit(vma)
+  store(vma + Vma.detached, 0)
+}
+
+/** The caller is about to let go of the VMA's file, which faults that have found the VMA may be using. */
+function vmaDetach(vma: number): void {
+  vmaLockDetach(vma)
+  if (load(vma + Vma.file) !== 0) getFile(load(vma + Vma.file))
+  store(vma + Vma.detached, KEEPS_FILE)
+}
+
+/** After a grace period VMA and file go together. Callbacks do not sleep, nor does `putFile`, which empties the page cache. */
+function vmaFree(vma: number): void {
+  if (load(vma + Vma.detached) === KEEPS_FILE) callRcu(vma + Vma.rcuHead, RcuFunc.vmaAndFile)
+  else kmemCacheFree(Cache.vma, vma)
+}
+
 /** What is counted, in the order of `Outcome`. */
 const COUNTERS = Object.freeze([
   'attempts',
@@ -159,7 +186,7 @@ const COUNTERS = Object.freeze([
   'writer at work',
   'VMA detached',
   'VMA shrunk',
-  'file',
+  'I/O',
   'no access',
   'no anon_vma',
   'no upper table',
@@ -170,9 +197,10 @@ const COUNTERS = Object.freeze([
   'no memory',
   'RCU dropped',
   'mmap_lock',
+  'end of file',
 ])
 
-/** Faults on anonymous memory in one RCU section; the VMA's count and mmap_lock for the rest. */
+/** Whole faults in one RCU section; the VMA's count and mmap_lock for what has to be waited for. */
 export const rcuFault: Design = Object.freeze({
   name: 'rcu-fault',
   // What it does with page tables differs between architectures only by how they are freed: its own scenarios ask that.
@@ -188,7 +216,7 @@ export const rcuFault: Design = Object.freeze({
   vmaAttach,
   vmaStartWrite,
   vmaDetach,
-  vmaFree: vmaFreeDeferred,
+  vmaFree,
 })
 
 /** The same with an allocation that leaves the RCU section when it has to wait, and says so. */
@@ -206,5 +234,5 @@ export const rcuFaultDropsLock: Design = Object.freeze({
   vmaAttach,
   vmaStartWrite,
   vmaDetach,
-  vmaFree: vmaFreeDeferred,
+  vmaFree,
 })

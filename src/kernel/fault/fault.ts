@@ -5,12 +5,14 @@ import { Vm, Vma } from '../vma/vma.ts'
 
 /**
  * Flags of a fault. `vmaLock`: only the VMA is locked, its neighbours may change. `allowRetry`: may give up to sleep. `mayDropRcu`:
- * the fault is in one RCU section, which an allocation that has to wait may leave for that time (see `allocFaultPage`).
+ * the fault is in one RCU section, which an allocation that has to wait may leave for that time (see `allocFaultPage`). `retryNowait`
+ * (FAULT_FLAG_RETRY_NOWAIT): where a file's page has to be waited for, the fault gives up at once and releases nothing.
  */
-export const FaultFlag = Object.freeze({ write: 1, exec: 2, vmaLock: 4, allowRetry: 8, tried: 16, mayDropRcu: 32 })
+export const FaultFlag = Object.freeze({ write: 1, exec: 2, vmaLock: 4, allowRetry: 8, tried: 16, mayDropRcu: 32, retryNowait: 64 })
 
 /**
- * Results of a fault. With `retry` whatever the design held has been released (`design.releaseFault`). `userfault`: the page is
+ * Results of a fault. With `retry` whatever the design held has been released (`design.releaseFault`), unless the fault was given
+ * `retryNowait`. `userfault`: the page is
  * missing in a range that the program fills itself. `rcuDropped`: the RCU section of the fault was left for a while, so that nothing
  * that was looked up in it counts any more; the CPU is in another one.
  */

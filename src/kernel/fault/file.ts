@@ -31,7 +31,8 @@ export function doFileFault(mm: number, vma: number, vpn: number, pmd: number, f
   let page = filemapGetPage(inode, index)
   let result = 0
   if (page === 0 || !pageUptodate(page)) {
-    const fetched = fetchPage(mm, vma, file, index, page, flags)
+    const nowait = (flags & FaultFlag.retryNowait) !== 0
+    const fetched = nowait ? fetchPageNowait(inode, index, page) : fetchPage(mm, vma, file, index, page, flags)
     if (fetched <= 0) return -fetched
     page = fetched
     result = VmFault.major
@@ -69,6 +70,27 @@ function fetchPage(mm: number, vma: number, file: number, index: number, page: n
   }
   putFile(file)
   return answer
+}
+
+/**
+ * `fetchPage` for a fault that must not sleep: makes a page of a file without a disk, which needs only be zeroed, unless somebody else
+ * is about to. Contract otherwise the same; `VmFault.retry` says that the page has to be waited for.
+ */
+function fetchPageNowait(inode: number, index: number, page: number): number {
+  let got = page
+  if (got === 0) {
+    if (load(inode + Inode.disk) !== 0) return -VmFault.retry
+    got = filemapAddPage(inode, index)
+    if (got === 0) return -VmFault.oom
+    if (load(thisCpu() + Cpu.out0) !== 0) {
+      store(thisCpu() + Cpu.statMajorFaults, load(thisCpu() + Cpu.statMajorFaults) + 1)
+      readPage(inode, got)
+      return got
+    }
+  }
+  if (pageUptodate(got)) return got
+  putPage(got)
+  return -VmFault.retry
 }
 
 /** do_cow_fault: a private write gets its own copy of the file's page at once. Takes over the reference to `page`. */

@@ -98,12 +98,15 @@ export function pageUptodate(page: number): boolean {
   return (readOnce(page + Page.flags) & PageFlag.uptodate) !== 0
 }
 
-/** Reads the page from its file's disk: the caller added it to the cache, so it is locked by the caller. May sleep. */
+/**
+ * Reads the page from its file's disk, or zeroes it if there is none: the caller added it to the cache, so it is locked by the
+ * caller. May sleep, for a disk alone.
+ */
 export function readPage(inode: number, page: number): void {
-  mightSleep()
   const frame = pageToVirt(page)
   zeroPage(frame, PAGE_WORDS)
   if (load(inode + Inode.disk) !== 0) {
+    mightSleep()
     setContext(Mode.outside)
     blockOnIo(load(Global.diskLatency))
     setContext(Mode.kernel)

@@ -6,6 +6,7 @@ import { getFile, putFile } from '../memory/file.ts'
 import { Mm } from '../memory/mm.ts'
 import { copyPageRange } from '../pagetable/copy-page-range.ts'
 import { flushTlbMmRange } from '../pagetable/tlb-flush.ts'
+import { rcuBarrier, rcuBarrierPending } from '../softirq.ts'
 import { anonVmaFork, unlinkAnonVmas } from '../vma/anon-vma.ts'
 import { findVma } from '../vma/find-vma.ts'
 import { mmapWriteLock, mmapWriteUnlock } from '../vma/mmap-lock.ts'
@@ -57,14 +58,26 @@ function dupMmap(child: number, parent: number): number {
   return 0
 }
 
-/** fork: returns the child's mm, or 0 without memory (ENOMEM), the parent unchanged but for lost write rights. */
+/**
+ * fork: returns the child's mm, or 0 without memory (ENOMEM), the parent unchanged but for lost write rights. May wait for a grace
+ * period, with nothing held, if there is no memory until then.
+ */
 export function sysFork(parent: number): number {
   enterKernel()
-  const child = mmAlloc()
-  if (child === 0) {
-    exitKernel()
-    return 0
+  // Asked before: an attempt that fails defers the freeing of what it had.
+  const deferred = rcuBarrierPending()
+  let child = forkOnce(parent)
+  if (child === 0 && deferred) {
+    rcuBarrier()
+    child = forkOnce(parent)
   }
+  exitKernel()
+  return child
+}
+
+function forkOnce(parent: number): number {
+  const child = mmAlloc()
+  if (child === 0) return 0
   mmapWriteLock(parent)
   mmapWriteLock(child)
   const failed = dupMmap(child, parent)
@@ -72,6 +85,5 @@ export function sysFork(parent: number): number {
   mmapWriteUnlock(child)
   mmapWriteUnlock(parent)
   if (failed !== 0) exitMmap(child)
-  exitKernel()
   return failed !== 0 ? 0 : child
 }

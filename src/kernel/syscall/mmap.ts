@@ -7,13 +7,14 @@ import { Global } from '../machine/globals.ts'
 import { atomicAdd, load, store } from '../machine/instructions.ts'
 import { getFile, putFile, shmemFileSetup } from '../memory/file.ts'
 import { Mm } from '../memory/mm.ts'
+import { rcuBarrier, rcuBarrierPending } from '../softirq.ts'
 import { findVmaIntersection } from '../vma/find-vma.ts'
-import { vmaMergeNewRange, vmgSet } from '../vma/merge.ts'
+import { vmaMergeExistingRange, vmaMergeNewRange, vmgSet } from '../vma/merge.ts'
 import { mmapWriteLock, mmapWriteUnlock } from '../vma/mmap-lock.ts'
 import { Vm, Vma, vmAreaAlloc } from '../vma/vma.ts'
 import { vmaTreeEmptyArea, vmaTreeEmptyAreaRev, vmaTreeLink } from '../vma/vma-tree.ts'
 import { enterKernel, exitKernel } from './entry.ts'
-import { doMunmap } from './munmap.ts'
+import { unmapAndReplace } from './munmap.ts'
 
 /** How the caller's address is meant. */
 export const Placement = Object.freeze({ hint: 0, fixed: 1, fixedNoreplace: 2 })
@@ -52,23 +53,20 @@ export function getUnmappedArea(mm: number, hint: number, pages: number): number
  * `file` (0: anonymous; the VMA takes a reference of its own). mmap_lock is held for writing. Returns 0 or -ENOMEM.
  */
 export function mmapRegion(mm: number, start: number, pages: number, flags: number, pgoff: number, file: number): number {
-  if (findVmaIntersection(mm, start, start + pages) !== 0) {
-    const error = doMunmap(mm, start, start + pages)
-    if (error !== 0) return error
+  let error = 0
+  if (findVmaIntersection(mm, start, start + pages) !== 0) error = replaceRange(mm, start, pages, flags, pgoff, file)
+  else {
+    vmgSet(mm, start, start + pages, flags, pgoff, file, 0)
+    if (vmaMergeNewRange(0) === 0) error = insertNewVma(mm, start, pages, flags, pgoff, file)
   }
-  vmgSet(mm, start, start + pages, flags, pgoff, file, 0)
-  if (vmaMergeNewRange(0) === 0) {
-    const error = insertNewVma(mm, start, pages, flags, pgoff, file)
-    if (error !== 0) return error
-  }
-  store(mm + Mm.totalVm, load(mm + Mm.totalVm) + pages)
-  return 0
+  if (error === 0) store(mm + Mm.totalVm, load(mm + Mm.totalVm) + pages)
+  return error
 }
 
-/** A VMA of its own for a range that merges with nothing (also for brk and mremap). Returns 0 or -ENOMEM. */
-export function insertNewVma(mm: number, start: number, pages: number, flags: number, pgoff: number, file: number): number {
+/** A VMA with these fields, complete and write-locked, that is in no tree yet and has no reference to its file. Returns 0 without memory. */
+function newVma(mm: number, start: number, pages: number, flags: number, pgoff: number, file: number): number {
   const vma = vmAreaAlloc(mm)
-  if (vma === 0) return -Errno.ENOMEM
+  if (vma === 0) return 0
   store(vma + Vma.start, start)
   store(vma + Vma.end, start + pages)
   store(vma + Vma.flags, flags)
@@ -76,28 +74,68 @@ export function insertNewVma(mm: number, start: number, pages: number, flags: nu
   store(vma + Vma.file, file)
   design.vmaStartWrite(vma)
   design.vmaAttach(vma)
-  const error = vmaTreeLink(mm, vma)
-  if (error !== 0) {
-    design.vmaDetach(vma)
-    design.vmaFree(vma)
-    return error
-  }
+  return vma
+}
+
+/** The VMA is in the tree: it takes its reference to `file`, and counts. */
+function vmaLinked(mm: number, file: number): number {
   if (file !== 0) getFile(file)
   store(mm + Mm.mapCount, load(mm + Mm.mapCount) + 1)
   return 0
 }
 
+/** The VMA did not get into the tree. Returns `error`. */
+function vmaRefused(vma: number, error: number): number {
+  design.vmaDetach(vma)
+  design.vmaFree(vma)
+  return error
+}
+
+/**
+ * A new VMA in the place of others. Whatever needs memory comes before anything is unmapped, so that want of it leaves no hole; then it
+ * joins its neighbours if they fit. Returns 0 or -ENOMEM, the pages as they were.
+ */
+function replaceRange(mm: number, start: number, pages: number, flags: number, pgoff: number, file: number): number {
+  const vma = newVma(mm, start, pages, flags, pgoff, file)
+  if (vma === 0) return -Errno.ENOMEM
+  const error = unmapAndReplace(mm, start, start + pages, vma)
+  if (error !== 0) return vmaRefused(vma, error)
+  vmaLinked(mm, file)
+  vmgSet(mm, start, start + pages, flags, pgoff, file, vma)
+  vmaMergeExistingRange(vma)
+  return 0
+}
+
+/** A VMA of its own for a range that merges with nothing (also for brk and mremap). Returns 0 or -ENOMEM. */
+export function insertNewVma(mm: number, start: number, pages: number, flags: number, pgoff: number, file: number): number {
+  const vma = newVma(mm, start, pages, flags, pgoff, file)
+  if (vma === 0) return -Errno.ENOMEM
+  const error = vmaTreeLink(mm, vma)
+  return error !== 0 ? vmaRefused(vma, error) : vmaLinked(mm, file)
+}
+
 /**
  * mmap. `placement` says how `address` (a page; 0: anywhere) is meant; `flags` are VMA flags, or a negated errno that is the
  * answer if nothing earlier is wrong; private anonymous memory gets the page offset of its address, others `pgoff`. Returns
- * the first page, or -ENOMEM, -EEXIST, -EPERM (below the lowest page).
+ * the first page, or -ENOMEM, -EEXIST, -EPERM (below the lowest page). May wait for a grace period, with nothing held, if there is
+ * no memory until then.
  */
 export function sysMmap(mm: number, address: number, pages: number, flags: number, placement: number, file: number, pgoff: number): number {
   enterKernel()
+  let result = mmapOnce(mm, address, pages, flags, placement, file, pgoff)
+  if (result === -Errno.ENOMEM && rcuBarrierPending()) {
+    // Nothing has been unmapped for it, and now nothing is locked: memory may be waiting for a grace period only.
+    rcuBarrier()
+    result = mmapOnce(mm, address, pages, flags, placement, file, pgoff)
+  }
+  exitKernel()
+  return result
+}
+
+function mmapOnce(mm: number, address: number, pages: number, flags: number, placement: number, file: number, pgoff: number): number {
   mmapWriteLock(mm)
   const result = doMmap(mm, address, pages, flags, placement, file, pgoff)
   mmapWriteUnlock(mm)
-  exitKernel()
   return result
 }
 

@@ -16,7 +16,7 @@ import { Vm, Vma, vmAreaDup, vmaIsAnonymous } from '../vma/vma.ts'
 import { vmaTreeLink } from '../vma/vma-tree.ts'
 import { enterKernel, exitKernel } from './entry.ts'
 import { getUnmappedArea } from './mmap.ts'
-import { doMunmap } from './munmap.ts'
+import { doMunmap, freeUnusedTables } from './munmap.ts'
 
 /** Flags of mremap; the values are Linux's MREMAP_. */
 export const Remap = Object.freeze({ mayMove: 1, fixed: 2, dontUnmap: 4 })
@@ -74,9 +74,12 @@ function copyVma(mm: number, vma: number, address: number, target: number, pages
 function moveVma(mm: number, vma: number, address: number, oldPages: number, target: number, newPages: number, flags: number): number {
   if (load(mm + Mm.mapCount) >= load(Global.maxMapCount) - 3) return -Errno.ENOMEM
   design.vmaStartWrite(vma)
-  if (movePrepare(mm, address, oldPages, target) !== 0) return -Errno.ENOMEM
-  const copy = copyVma(mm, vma, address, target, newPages)
-  if (copy === 0) return -Errno.ENOMEM
+  const copy = movePrepare(mm, address, oldPages, target) !== 0 ? 0 : copyVma(mm, vma, address, target, newPages)
+  if (copy === 0) {
+    // Tables below no VMA: no munmap would come by to free them.
+    freeUnusedTables(mm, target, target + oldPages)
+    return -Errno.ENOMEM
+  }
   movePageTables(mm, address, oldPages, target)
   store(mm + Mm.totalVm, load(mm + Mm.totalVm) + newPages)
   if ((flags & Remap.dontUnmap) === 0) {

@@ -12,15 +12,15 @@ import { findVma, findVmaBefore, findVmaIntersection } from '../vma/find-vma.ts'
 import { mmapReadUnlock, mmapWriteDowngrade, mmapWriteLock, mmapWriteUnlock } from '../vma/mmap-lock.ts'
 import { splitVma } from '../vma/split.ts'
 import { Vma } from '../vma/vma.ts'
-import { vmaTreeClear } from '../vma/vma-tree.ts'
+import { vmaTreeClear, vmaTreeReplace } from '../vma/vma-tree.ts'
 import { enterKernel, exitKernel } from './entry.ts'
 
 /**
  * vms_gather_munmap_vmas and the clearing of the tree: takes everything from `start` to `end` out of the address space,
  * splitting at the ends. mmap_lock is held for writing. Returns the list of detached VMAs through `Vma.next`, 0 if there
- * was nothing, or -ENOMEM, nothing unmapped.
+ * was nothing, or -ENOMEM, nothing unmapped. `replacement`: a VMA with these bounds to take their place, or 0.
  */
-function detachRange(mm: number, start: number, end: number): number {
+function detachRange(mm: number, start: number, end: number, replacement: number): number {
   let vma = findVmaIntersection(mm, start, end)
   if (vma === 0) return 0
   if (load(vma + Vma.start) < start) {
@@ -44,7 +44,7 @@ function detachRange(mm: number, start: number, end: number): number {
     vma = findVma(mm, load(vma + Vma.end))
   }
   store(last + Vma.next, 0)
-  const error = vmaTreeClear(mm, start, end)
+  const error = replacement !== 0 ? vmaTreeReplace(mm, replacement) : vmaTreeClear(mm, start, end)
   if (error !== 0) return error
   for (let gone = first; gone !== 0; gone = load(gone + Vma.next)) design.vmaDetach(gone)
   store(mm + Mm.mapCount, load(mm + Mm.mapCount) - count)
@@ -78,11 +78,26 @@ function removeVmas(first: number): void {
 
 /** do_munmap: unmaps the pages from `start` to `end` (exclusive) with mmap_lock held for writing throughout. Returns 0 or -ENOMEM. */
 export function doMunmap(mm: number, start: number, end: number): number {
-  const first = detachRange(mm, start, end)
+  return unmapAndReplace(mm, start, end, 0)
+}
+
+/** `doMunmap` of something, with `replacement`, write-locked, in its place. Returns 0; or -ENOMEM, nothing unmapped and nothing replaced. */
+export function unmapAndReplace(mm: number, start: number, end: number, replacement: number): number {
+  const first = detachRange(mm, start, end, replacement)
   if (first <= 0) return first
   unmapRegion(mm, first, endBelow(mm, start), startAbove(mm, end))
   removeVmas(first)
   return 0
+}
+
+/**
+ * Frees what tables there are for the pages from `start` to `end` (exclusive), where nothing is mapped, unless a VMA beside them needs
+ * them: for a call that had made tables and gives up. mmap_lock is held for writing.
+ */
+export function freeUnusedTables(mm: number, start: number, end: number): void {
+  tlbGatherMmu(mm)
+  freePgdRange(mm, start, end, endBelow(mm, start), startAbove(mm, end))
+  tlbFinishMmu()
 }
 
 /** The end of the VMA below page `start`, or 0. */
@@ -102,7 +117,7 @@ export function sysMunmap(mm: number, start: number, pages: number): number {
   enterKernel()
   mmapWriteLock(mm)
   const end = start + pages
-  const first = detachRange(mm, start, end)
+  const first = detachRange(mm, start, end, 0)
   if (first <= 0) {
     mmapWriteUnlock(mm)
     exitKernel()

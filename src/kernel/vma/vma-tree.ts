@@ -41,6 +41,15 @@ export function vmaTreeClear(mm: number, start: number, end: number): number {
   return 0
 }
 
+/**
+ * Puts `vma`, whose bounds are set, in the place of whatever whole VMAs lie between them: look-ups without a lock find the old ones or
+ * the new one (in an rbtree perhaps none). Returns as `vmaTreeLink`.
+ */
+export function vmaTreeReplace(mm: number, vma: number): number {
+  if (VMA_INDEX === VmaIndex.rbtree) rbClear(mm + Mm.tree, load(vma + Vma.start), load(vma + Vma.end))
+  return vmaTreeLink(mm, vma)
+}
+
 /** Empties the index at once. Nobody looks any more; the VMAs may be gone already. */
 export function vmaTreeDestroy(mm: number): void {
   if (VMA_INDEX === VmaIndex.rbtree) rbDestroy(mm + Mm.tree)
