@@ -6,6 +6,7 @@ import { Mode, setContext } from './machine/entry.ts'
 import { Global } from './machine/globals.ts'
 import { load, perCpu, readOnce, relax, store, thisCpu, writeOnce } from './machine/instructions.ts'
 import { Cpu } from './machine/percpu.ts'
+import { mempolicyFreeRcu } from './memory/mempolicy.ts'
 import { tableBatchFreeRcu } from './pagetable/mmu-gather.ts'
 import { tablePageFreeRcu, tablePagesFreeRcu, tableSlabFreeRcu } from './pagetable/pte-free-defer.ts'
 import { bitmapFixedFreeRcu, bitmapFreeRcu } from './pagetable/pte-free-defer-bitmap.ts'
@@ -31,6 +32,7 @@ function invoke(head: number, func: number): void {
   else if (func === RcuFunc.tablePages) tablePagesFreeRcu(head)
   else if (func === RcuFunc.tableHalf) halfFreeRcu(head)
   else if (func === RcuFunc.vmaAndFile) vmaAndFileFree(head)
+  else if (func === RcuFunc.mempolicy) mempolicyFreeRcu(head)
   else tableSlabFreeRcu(head, func - RcuFunc.tablePmd + Level.pmd)
 }
 

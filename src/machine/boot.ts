@@ -11,6 +11,7 @@ import { bindCpu, load, store } from '../kernel/machine/instructions.ts'
 import { CPU_STRIDE } from '../kernel/machine/percpu.ts'
 import { File } from '../kernel/memory/file.ts'
 import { Inode } from '../kernel/memory/inode.ts'
+import { Mempolicy } from '../kernel/memory/mempolicy.ts'
 import { mmWords } from '../kernel/memory/mm.ts'
 import { Page, PageFlag, pfnToPage } from '../kernel/memory/page.ts'
 import { addToZone } from '../kernel/memory/page-alloc.ts'
@@ -167,6 +168,7 @@ function bootSlabs(cpus: number): void {
   kmemCacheCreate(Cache.file, File.size, 8, 1)
   kmemCacheCreate(Cache.inode, Inode.size, 8, 0)
   kmemCacheCreate(Cache.gatherBatch, GatherBatch.size, 8, 0)
+  kmemCacheCreate(Cache.mempolicy, Mempolicy.size, 8, 0)
   kmemCacheCreate(Cache.fragmentMaps, fragmentMapsWords(), 8, 0)
   // A group of entries is found by the address of one of them.
   kmemCacheCreate(Cache.tablePmd, tableWords(Level.pmd), Math.max(16, tableGroup() * ENTRY_WORDS), 0)

@@ -37,6 +37,8 @@ export const VM_MAYREAD = 0x10
 export const VM_MAYWRITE = 0x20
 export const VM_MAYEXEC = 0x40
 export const VM_MAYSHARE = 0x80
+/** Memory of a device: never merged, grown or given back. */
+export const VM_PFNMAP = 0x400
 export const VM_ACCOUNT = 0x100000
 export const VM_NORESERVE = 0x200000
 /** What mprotect may change. */

@@ -35,7 +35,7 @@ function populate(space: Space, start: number, end: number, write: boolean): num
   for (let at = start; at < end; at += space.layout.pageSize) {
     const vma = vmaLookup(space, at)
     if (vma === undefined) return -c.ENOMEM
-    if ((vma.flags & (write ? c.VM_WRITE : c.VM_READ)) === 0) return -c.EINVAL
+    if ((vma.flags & (write ? c.VM_WRITE : c.VM_READ)) === 0 || (vma.flags & c.VM_PFNMAP) !== 0) return -c.EINVAL
     if (write) populateForWrite(space, vma, at)
     if (!space.pages.has(at / space.layout.pageSize) && beyondEnd(space, vma, at)) return -c.EFAULT
   }
@@ -55,7 +55,8 @@ export function madvise(space: Space, address: number, length: number, advice: n
   const end = address + pageAlign(space.layout, length)
   switch (advice) {
     case c.MADV_DONTNEED:
-      return walkVmas(space, address, end, (_vma, from, to) => {
+      return walkVmas(space, address, end, (vma, from, to) => {
+        if ((vma.flags & c.VM_PFNMAP) !== 0) return -c.EINVAL
         zapPages(space, from, to)
         return 0
       })

@@ -1,6 +1,7 @@
 // VMA merging by Linux 6.18's rules (mm/vma.c): which neighbours a new, moved or changed range joins.
 // A range merges with a neighbour when flags, file, page offset and anon_vma all fit.
 
+import { VM_PFNMAP } from './constants.ts'
 import { findVmaIndex, insertVma, removeVma, type Space, splitVma, vmaNext, vmaPrev } from './space.ts'
 import type { AnonVma, OpenFile, Vma } from './vma.ts'
 
@@ -12,15 +13,27 @@ export interface MergeRequest {
   readonly pgoff: number
   readonly file: OpenFile | undefined
   readonly anonVma: AnonVma | undefined
+  readonly policy?: number | undefined
   readonly prev: Vma | undefined
   readonly next: Vma | undefined
   /** The VMA a mremap copies from, whose anon_vma the result inherits. */
   readonly copiedFrom?: Vma
 }
 
-/** Flags and file agree (is_mergeable_vma). */
+/** What a part of a VMA is to get. */
+interface Kind {
+  readonly flags: number
+  readonly policy: number | undefined
+}
+
+/** Flags, file and policy agree (is_mergeable_vma). */
 function sameKind(request: MergeRequest, neighbour: Vma): boolean {
-  return neighbour.flags === request.flags && neighbour.file === request.file
+  return (
+    neighbour.flags === request.flags &&
+    (neighbour.flags & VM_PFNMAP) === 0 &&
+    neighbour.file === request.file &&
+    neighbour.policy === request.policy
+  )
 }
 
 /**
@@ -99,17 +112,17 @@ export function mergeNewRange(space: Space, request: MergeRequest, expandOnly = 
 }
 
 /**
- * Joins part of `middle`, which is about to get `flags`, with its neighbours (vma_merge_existing_range).
+ * Joins part of `middle`, which is about to be of another kind, with its neighbours (vma_merge_existing_range).
  * The range must touch an end of `middle`.
  */
-function mergeExistingRange(space: Space, middle: Vma, start: number, end: number, flags: number): Vma | undefined {
+function mergeExistingRange(space: Space, middle: Vma, start: number, end: number, { flags, policy }: Kind): Vma | undefined {
   const atLeft = start === middle.start
   const atRight = end === middle.end
   const prev = atLeft ? vmaPrev(space, middle) : undefined
   const next = atRight ? vmaNext(space, middle) : undefined
   const { file, anonVma } = middle
   const pgoff = middle.pgoff + pages(space, middle.start, start)
-  const request: MergeRequest = { start, end, flags, pgoff, file, anonVma, prev, next }
+  const request: MergeRequest = { start, end, flags, pgoff, file, anonVma, policy, prev, next }
   const left = atLeft && canMergeLeft(space, request, middle)
   const right = atRight && canMergeRight(space, request, middle, left)
   const whole = atLeft && atRight
@@ -149,12 +162,22 @@ function mergeExistingRange(space: Space, middle: Vma, start: number, end: numbe
  * @returns the VMA that now holds the range; it may reach beyond it.
  */
 export function modifyFlags(space: Space, vma: Vma, start: number, end: number, flags: number): Vma {
-  const merged = mergeExistingRange(space, vma, start, end, flags)
+  return modify(space, vma, start, end, { flags, policy: vma.policy })
+}
+
+/** The same with a memory policy (vma_modify_policy). */
+export function modifyPolicy(space: Space, vma: Vma, start: number, end: number, policy: number | undefined): Vma {
+  return modify(space, vma, start, end, { flags: vma.flags, policy })
+}
+
+function modify(space: Space, vma: Vma, start: number, end: number, kind: Kind): Vma {
+  const merged = mergeExistingRange(space, vma, start, end, kind)
   if (merged !== undefined) return merged
   let range = vma
   if (range.start < start) range = splitVma(space, range, start)
   if (range.end > end) splitVma(space, range, end)
-  range.flags = flags
+  range.flags = kind.flags
+  range.policy = kind.policy
   return range
 }
 

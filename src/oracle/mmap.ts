@@ -79,6 +79,10 @@ export function mmap(space: Space, request: MmapRequest, newObject: (size: numbe
   let file = anonymous ? undefined : request.file
   let vmFlags = file === undefined ? anonymousFlags(flags) : fileFlags(flags, prot, file)
   if (vmFlags < 0) return vmFlags
+  if (file?.object.device === true) {
+    if ((vmFlags & c.VM_MAYSHARE) === 0) return -c.EINVAL
+    vmFlags |= c.VM_PFNMAP
+  }
   vmFlags |= prot & c.VM_ACCESS_FLAGS
   if ((flags & c.MAP_NORESERVE) !== 0) vmFlags |= c.VM_NORESERVE
   if (accountable(vmFlags)) vmFlags |= c.VM_ACCOUNT

@@ -53,6 +53,9 @@ function checkVma(vma: Vma | undefined, remap: Remap): number {
   if (vma === undefined) return -c.EFAULT
   if (newLength <= oldLength && !impliesNewAddress(flags)) return 0
   if (oldLength === 0 && (vma.flags & (c.VM_SHARED | c.VM_MAYSHARE)) === 0) return -c.EINVAL
+  const device = (vma.flags & c.VM_PFNMAP) !== 0
+  if (device && (flags & c.MREMAP_DONTUNMAP) !== 0) return -c.EINVAL
+  if (device && newLength > oldLength) return -c.EFAULT
   // The part that a shrink cuts off may reach into other VMAs; the part that moves may not.
   return Math.min(oldLength, newLength) > vma.end - address ? -c.EFAULT : 0
 }
@@ -66,12 +69,12 @@ function copyVma(space: Space, vma: Vma, remap: Remap): Vma {
   const end = start + remap.newLength
   const untouched = vmaIsAnonymous(vma) && vma.anonVma === undefined
   const pgoff = untouched ? start / space.layout.pageSize : vma.pgoff + (remap.address - vma.start) / space.layout.pageSize
-  const { flags, file, anonVma } = vma
+  const { flags, file, anonVma, policy } = vma
   const index = findVmaIndex(space, start)
   const around = { prev: space.vmas[index - 1], next: space.vmas[index] }
-  const merged = mergeNewRange(space, { start, end, flags, pgoff, file, anonVma, copiedFrom: vma, ...around })
+  const merged = mergeNewRange(space, { start, end, flags, pgoff, file, anonVma, policy, copiedFrom: vma, ...around })
   if (merged !== undefined) return merged
-  const copy: Vma = { start, end, flags, pgoff, file, anonVma }
+  const copy: Vma = { start, end, flags, pgoff, file, anonVma, policy }
   insertVma(space, copy)
   return copy
 }
@@ -150,7 +153,7 @@ function expand(space: Space, vma: Vma, remap: Remap): number {
   const room = end <= space.layout.end && !findIntersection(space, vma.end, end)
   if (vma.end - address === oldLength && room) {
     const pgoff = vma.pgoff + (vma.end - vma.start) / space.layout.pageSize
-    const request = { start: vma.end, end, flags: vma.flags, pgoff, file: vma.file, anonVma: vma.anonVma }
+    const request = { start: vma.end, end, flags: vma.flags, pgoff, file: vma.file, anonVma: vma.anonVma, policy: vma.policy }
     mergeNewRange(space, { ...request, prev: vma, next: vmaNext(space, vma) })
     return address
   }

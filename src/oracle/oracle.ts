@@ -6,6 +6,7 @@ import { anonVmaFork } from './anon-vma.ts'
 import { brk } from './brk.ts'
 import * as c from './constants.ts'
 import { madvise } from './madvise.ts'
+import { mbind } from './mbind.ts'
 import { type MmapRequest, mmap } from './mmap.ts'
 import { mprotect } from './mprotect.ts'
 import { mremap } from './mremap.ts'
@@ -46,6 +47,8 @@ export interface MapsLine {
   readonly offset: number
   /** Undefined for private anonymous memory. */
   readonly object: MappedObject | undefined
+  /** The node that mbind prefers, if it does. */
+  readonly node: number | undefined
 }
 
 /** The model. All addresses and lengths are bytes; calls return a negative errno on failure. */
@@ -54,8 +57,8 @@ export interface Oracle {
   readonly counters: Counters
   /** The first process. */
   readonly first: ProcessId
-  /** Makes an inode of `size` bytes that shows `stamps` by page index. */
-  createObject(name: string, size: number, stamps?: ReadonlyMap<number, number>): MappedObject
+  /** Makes an inode of `size` bytes that shows `stamps` by page index; `device`: it is a device's memory. */
+  createObject(name: string, size: number, stamps?: ReadonlyMap<number, number>, device?: boolean): MappedObject
   /** Opens an inode; each open is a file of its own. */
   open(object: MappedObject, rights?: { readable?: boolean; writable?: boolean }): OpenFile
   mmap(process: ProcessId, request: MmapRequest): number
@@ -64,6 +67,8 @@ export interface Oracle {
   madvise(process: ProcessId, address: number, length: number, advice: number): number
   mremap(process: ProcessId, address: number, oldLength: number, newLength: number, flags: number, newAddress?: number): number
   brk(process: ProcessId, address: number): number
+  /** `node` undefined: MPOL_DEFAULT. */
+  mbind(process: ProcessId, address: number, length: number, node: number | undefined): number
   /** A copy of the process that shares nothing but objects. */
   fork(process: ProcessId): ProcessId
   exit(process: ProcessId): void
@@ -105,6 +110,7 @@ function mapsOf(space: Space): MapsLine[] {
     shared: (vma.flags & c.VM_MAYSHARE) !== 0,
     offset: vma.file === undefined ? 0 : vma.pgoff * space.layout.pageSize,
     object: vma.file?.object,
+    node: vma.policy,
   }))
 }
 
@@ -125,8 +131,8 @@ export function createOracle(options: OracleOptions = {}): Oracle {
   const spaces: (Space | undefined)[] = [{ layout, counters, vmas: [], pages: new Map(), startBrk, brk: startBrk }]
   let anonymousObjects = 0
 
-  function createObject(name: string, size: number, stamps?: ReadonlyMap<number, number>): MappedObject {
-    return { name, size, stamps: new Map(stamps) }
+  function createObject(name: string, size: number, stamps?: ReadonlyMap<number, number>, device = false): MappedObject {
+    return { name, size, stamps: new Map(stamps), device }
   }
 
   function newSharedObject(size: number): MappedObject {
@@ -152,6 +158,7 @@ export function createOracle(options: OracleOptions = {}): Oracle {
     madvise: (process, address, length, advice) => madvise(at(process), address, length, advice),
     mremap: (process, address, oldLength, newLength, flags, newAddress) =>
       mremap(at(process), address, oldLength, newLength, flags, newAddress),
+    mbind: (process, address, length, node) => mbind(at(process), address, length, node),
     brk: (process, address) => brk(at(process), address),
     fork: (process) => spaces.push(forkSpace(at(process))) - 1,
     exit: (process) => {

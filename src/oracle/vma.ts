@@ -11,6 +11,8 @@ export interface MappedObject {
   size: number
   /** Stamp of each page that does not read as zero, by page index. */
   readonly stamps: Map<number, number>
+  /** A device's memory. */
+  readonly device?: boolean
 }
 
 /** An open file (Linux: `struct file`). Two opens of one inode are two of these, and never merge. */
@@ -40,6 +42,8 @@ export interface Vma {
   readonly file: OpenFile | undefined
   /** Set by the first fault that needs private memory; undefined before. */
   anonVma: AnonVma | undefined
+  /** The node that its private pages had better come from. */
+  policy?: number | undefined
 }
 
 /** True for private anonymous memory (`vma_is_anonymous`); shared anonymous memory has a file. */

@@ -11,6 +11,7 @@ import { copyOnWriteVsMunmap } from './copy-on-write-vs-munmap.ts'
 import * as copyOnWriteVsOtherChanges from './copy-on-write-vs-other-changes.ts'
 import * as copyOnWriteVsReader from './copy-on-write-vs-reader.ts'
 import * as deferredByBitmap from './deferred-by-bitmap.ts'
+import * as devicePages from './device-pages-vs-munmap.ts'
 import * as dirtyPageOfAFile from './dirty-page-of-a-file.ts'
 import * as diskWaitVsMunmap from './disk-wait-vs-munmap.ts'
 import * as dontneedVsDontneed from './dontneed-vs-dontneed.ts'
@@ -20,6 +21,8 @@ import { exitVsDeferredFragment } from './exit-vs-deferred-fragment.ts'
 import { exitVsReaper } from './exit-vs-reaper.ts'
 import { faultVsFault, firstFaultsBelowTwoPmds } from './fault-vs-fault.ts'
 import { faultVsFork } from './fault-vs-fork.ts'
+import * as faultVsMbind from './fault-vs-mbind.ts'
+import * as faultVsMoveOfTable from './fault-vs-move-of-table.ts'
 import { faultVsMprotect } from './fault-vs-mprotect.ts'
 import { faultVsMunmap } from './fault-vs-munmap.ts'
 import { faultVsMunmapOfNeighbour } from './fault-vs-munmap-of-neighbour.ts'
@@ -158,6 +161,8 @@ export const SCENARIOS: readonly Scenario[] = Object.freeze([
   ...Object.values(switchMmVsMunmap),
   ...Object.values(faultVsReuseByOtherMm),
   ...Object.values(faultVsSplitOff),
+  ...Object.values(faultVsMbind),
+  ...Object.values(faultVsMoveOfTable),
   ...Object.values(firstFaultVsMunmap),
   ...Object.values(forkVsMunmap),
   ...Object.values(vmaLockSeq),
@@ -197,6 +202,7 @@ export const SCENARIOS: readonly Scenario[] = Object.freeze([
   ...Object.values(sharedMemoryOfAFamily),
   ...Object.values(privateFileWrite),
   ...Object.values(dirtyPageOfAFile),
+  ...Object.values(devicePages),
   ...Object.values(sharedWriteFault),
   ...Object.values(pinVsFork),
   ...Object.values(pinVsLettingGo),

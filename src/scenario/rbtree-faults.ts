@@ -119,8 +119,8 @@ export const rbtreeFaultVsReuse: Scenario = scenario({
         { file: 'design/speculation.ts', from: '  callRcu(vma + Vma.rcuHead, RcuFunc.vma)\n', to: '  kmemCacheFree(Cache.vma, vma)\n' },
         {
           file: 'design/speculation.ts',
-          from: "import { callRcu } from '../sync/rcu.ts'\nimport { RcuFunc } from '../sync/rcu-func.ts'\n",
-          to: "import { Cache, kmemCacheFree } from '../memory/slab.ts'\n",
+          from: "import { callRcu, rcuReadLock, rcuReadUnlock } from '../sync/rcu.ts'\nimport { RcuFunc } from '../sync/rcu-func.ts'\n",
+          to: "import { Cache, kmemCacheFree } from '../memory/slab.ts'\nimport { rcuReadLock, rcuReadUnlock } from '../sync/rcu.ts'\n",
         },
       ],
       on: { design: 'speculative' },

@@ -32,8 +32,8 @@ export const speculativeFaultVsMprotect = scenario({
       edits: [
         {
           file: FILE,
-          from: `  if (readSeqcountRetry(mm + Mm.mmLockSeq, seq) !== 0) {
-    dropFile()
+          from: `  if (held === 0 || readSeqcountRetry(mm + Mm.mmLockSeq, seq) !== 0) {
+    dropReferences()
     return Outcome.vmaCopy
   }
 `,

@@ -9,6 +9,8 @@ export interface FileDescription {
   readonly pages: number
   /** What its pages hold before anybody writes, by page offset; 0 where nothing is said. */
   readonly stamps: ReadonlyMap<number, number>
+  /** A device's memory. */
+  readonly device?: boolean
 }
 
 /** What a call does. Addresses are virtual page numbers, lengths pages. */
@@ -29,6 +31,8 @@ export interface CallDescription {
   readonly placement?: number
   /** Of madvise. Default MADV_DONTNEED. */
   readonly advice?: number
+  /** Which node mbind prefers; none where it is left out. */
+  readonly node?: number
   readonly newPages?: number
   /** Where mremap moves to. */
   readonly target?: number

@@ -1,11 +1,12 @@
 // What designs share whose faults lock neither the mm nor a VMA: a copy of the VMA in words of the CPU, which fault handlers take
 // for the VMA, and what must hold before the page is installed. The copy is worth something only if the design has made sure,
 // under the page-table lock, that no writer has been at work on the VMA since it was read.
-import { load, readOnce, store, thisCpu } from '../machine/instructions.ts'
+import { load, rcuDereference, readOnce, store, thisCpu } from '../machine/instructions.ts'
 import { Cpu } from '../machine/percpu.ts'
 import { struct } from '../machine/struct.ts'
+import { mpolGetNotZero, mpolPut } from '../memory/mempolicy.ts'
 import { Access } from '../pagetable/tlb.ts'
-import { callRcu } from '../sync/rcu.ts'
+import { callRcu, rcuReadLock, rcuReadUnlock } from '../sync/rcu.ts'
 import { RcuFunc } from '../sync/rcu-func.ts'
 import { Vm, Vma } from '../vma/vma.ts'
 
@@ -31,6 +32,28 @@ export function copyVma(vma: number): void {
   store(copy + Vma.pgoff, readOnce(vma + Vma.pgoff))
   store(copy + Vma.anonVma, readOnce(vma + Vma.anonVma))
   store(copy + Vma.file, readOnce(vma + Vma.file))
+  store(copy + Vma.policy, readOnce(vma + Vma.policy))
+}
+
+/**
+ * A reference to the policy of `vma`, whose copy has been made, for a fault that goes on outside the RCU section in which it found it; in a
+ * section that keeps the VMA. Returns 1, or 0 if the VMA has just lost it. The copy then has none. `dropPolicy` gives it back.
+ */
+export function holdPolicy(vma: number): number {
+  const copy = vmaCopy()
+  if (load(copy + Vma.policy) === 0) return 1
+  rcuReadLock()
+  // Read again: only what is found in this section is kept by it.
+  const policy = rcuDereference(vma + Vma.policy)
+  const held = policy === 0 ? 0 : mpolGetNotZero(policy)
+  rcuReadUnlock()
+  store(copy + Vma.policy, held === 0 ? 0 : policy)
+  return held
+}
+
+/** Gives the reference that the copy has to a policy back. */
+export function dropPolicy(): void {
+  mpolPut(load(vmaCopy() + Vma.policy))
 }
 
 /**

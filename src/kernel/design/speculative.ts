@@ -22,7 +22,17 @@ import { mmapReadUnlock } from '../vma/mmap-lock.ts'
 import { Vma } from '../vma/vma.ts'
 import type { Design } from './design.ts'
 import { faultUnderMmapLock } from './mmap-lock.ts'
-import { copyVma, countOutcome, forgetSpeculation, lacksAnonVma, Speculation, vmaCopy, vmaFreeDeferred } from './speculation.ts'
+import {
+  copyVma,
+  countOutcome,
+  dropPolicy,
+  forgetSpeculation,
+  holdPolicy,
+  lacksAnonVma,
+  Speculation,
+  vmaCopy,
+  vmaFreeDeferred,
+} from './speculation.ts'
 
 /** What a form does otherwise. `irqOff`: walks hold interrupts off instead of RCU. `files`: file mappings as well. */
 const Form = Object.freeze({ irqOff: 1, files: 2 })
@@ -91,24 +101,26 @@ function copyWithFile(vma: number, form: number): number {
   return (form & Form.files) !== 0 && getFileNotZero(file) !== 0 ? 0 : Outcome.file
 }
 
-/** Finds the VMA and copies it, consistent as of `seq`. Returns 0, with a reference to its file; or the outcome. */
+/** Finds the VMA and copies it, consistent as of `seq`. Returns 0, with references to its file and policy; or the outcome. */
 function findAndCopyVma(mm: number, vpn: number, seq: number, form: number): number {
   rcuReadLock()
   const vma = vmaLookup(mm, vpn)
   const outcome = vma === 0 ? Outcome.unmapped : copyWithFile(vma, form)
+  const held = outcome === 0 ? holdPolicy(vma) : 0
   rcuReadUnlock()
   if (outcome !== 0) return outcome
-  if (readSeqcountRetry(mm + Mm.mmLockSeq, seq) !== 0) {
-    dropFile()
+  if (held === 0 || readSeqcountRetry(mm + Mm.mmLockSeq, seq) !== 0) {
+    dropReferences()
     return Outcome.vmaCopy
   }
   return 0
 }
 
-/** Gives the reference to the file back. */
-function dropFile(): void {
+/** Gives the references to the file and the policy back. */
+function dropReferences(): void {
   const file = load(vmaCopy() + Vma.file)
   if (file !== 0) putFile(file)
+  dropPolicy()
 }
 
 /** Tries the fault without mmap_lock. Returns 1 when it is done, 0 when it was given up (and counted). */
@@ -120,7 +132,7 @@ function speculate(mm: number, vpn: number, access: number, form: number): numbe
   if (found !== 0) return giveUp(found)
   store(thisCpu() + Cpu.design + Speculation.seq, seq)
   const outcome = faultOnCopy(mm, vpn, access, form)
-  dropFile()
+  dropReferences()
   if (outcome !== 0) return giveUp(outcome)
   forgetSpeculation()
   countOutcome(Outcome.done)

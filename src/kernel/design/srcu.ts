@@ -24,7 +24,7 @@ import { mmapReadUnlock } from '../vma/mmap-lock.ts'
 import { Vma, vmaAndFileFree } from '../vma/vma.ts'
 import type { Design } from './design.ts'
 import { faultUnderMmapLock } from './mmap-lock.ts'
-import { copyVma, countOutcome, forgetSpeculation, Speculation, vmaCopy } from './speculation.ts'
+import { copyVma, countOutcome, dropPolicy, forgetSpeculation, holdPolicy, Speculation, vmaCopy } from './speculation.ts'
 
 /** What became of faults: places of the counters. From `unmapped` on: why one was done again under mmap_lock. */
 const Outcome = Object.freeze({
@@ -59,7 +59,8 @@ function findAndCopyVma(mm: number, vpn: number): number {
   store(fault + Speculation.original, vma)
   store(fault + Speculation.seq, seq)
   copyVma(vma)
-  return 0
+  // The policy goes through RCU, which ends long before this section.
+  return holdPolicy(vma) !== 0 ? 0 : Outcome.writer
 }
 
 /** The fault, once the VMA is copied; may sleep. Returns the outcome. */
@@ -96,6 +97,7 @@ function handleFault(mm: number, vpn: number, access: number): number {
   const bank = srcuReadLock(Global.srcuDomain)
   const found = findAndCopyVma(mm, vpn)
   const outcome = found !== 0 ? found : faultOnCopy(mm, vpn, access)
+  dropPolicy()
   forgetSpeculation()
   // Before mmap_lock is waited for: whoever holds it may be waiting for us (registration with userfaultfd; munmap in `srcu-sync`).
   srcuReadUnlock(Global.srcuDomain, bank)

@@ -52,7 +52,7 @@ export function doAnonymousPage(mm: number, vma: number, vpn: number, pmd: numbe
   }
   const prepared = vmfAnonPrepare(mm, vma, flags)
   if (prepared !== 0) return prepared
-  const page = allocFaultPage(flags)
+  const page = allocFaultPage(vma, flags)
   if (page < 0) return -page
   zeroPage(pageToVirt(page), PAGE_WORDS)
   return installAnonPage(mm, vma, vpn, pmd, page)

@@ -67,7 +67,7 @@ export function doWpPage(mm: number, vma: number, vpn: number, pmd: number, pte:
 function wpPageCopy(mm: number, vma: number, vpn: number, pmd: number, old: number, flags: number): number {
   const prepared = vmfAnonPrepare(mm, vma, flags)
   if (prepared !== 0) return prepared
-  const copy = allocFaultPage(flags)
+  const copy = allocFaultPage(vma, flags)
   if (copy < 0) return -copy
   const page = pfnToPage(ptePfn(old))
   const special = (old & Pte.special) !== 0

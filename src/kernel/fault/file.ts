@@ -15,10 +15,12 @@ import { linearPageIndex, Vm, Vma } from '../vma/vma.ts'
 import { allocFaultPage } from './alloc-page.ts'
 import { installAnonPage, pteFlags, vmfAnonPrepare, writableFlags } from './anonymous.ts'
 import { FaultFlag, VmFault } from './fault.ts'
+import { doPfnFault } from './pfn.ts'
 
 /** do_fault: the entry was none and the VMA maps a file. Returns bits of `VmFault`. */
 export function doFileFault(mm: number, vma: number, vpn: number, pmd: number, flags: number): number {
   const vmFlags = load(vma + Vma.flags)
+  if ((vmFlags & Vm.pfnMap) !== 0) return doPfnFault(mm, vma, vpn, pmd, flags)
   const file = load(vma + Vma.file)
   const inode = fileInode(file)
   const index = linearPageIndex(vma, vpn)
@@ -95,7 +97,7 @@ function fetchPageNowait(inode: number, index: number, page: number): number {
 
 /** do_cow_fault: a private write gets its own copy of the file's page at once. Takes over the reference to `page`. */
 function installCopy(mm: number, vma: number, vpn: number, pmd: number, page: number, flags: number): number {
-  const copy = allocFaultPage(flags)
+  const copy = allocFaultPage(vma, flags)
   if (copy < 0) {
     putPage(page)
     return -copy

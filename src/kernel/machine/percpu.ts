@@ -3,7 +3,7 @@
 import { struct } from './struct.ts'
 
 /** Slab caches that a machine can have. */
-export const MAX_SLAB_CACHES = 12
+export const MAX_SLAB_CACHES = 13
 /** Entries of the software TLB for which there is room (a power of two); a geometry may use fewer. */
 export const TLB_ENTRIES = 256
 /** Words of one TLB entry: tag for reads, tag for writes, first word of the frame, the pte's frame and flags. */
@@ -72,6 +72,7 @@ export const Cpu = struct({
   vmgPgoff: 1,
   vmgFile: 1,
   vmgAnonVma: 1,
+  vmgPolicy: 1,
   vmgSource: 1, // the VMA that the range is, or is copied from; 0 for a new one
   design: DESIGN_WORDS, // the locking design's own
   // the last read of smaps (see `proc/smaps.ts`)

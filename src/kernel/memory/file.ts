@@ -2,6 +2,7 @@
 import { load, smpStoreRelease, store } from '../machine/instructions.ts'
 import { struct } from '../machine/struct.ts'
 import { refcountDecAndTest, refcountInc, refcountIncNotZero } from '../sync/refcount.ts'
+import { deviceDestroy, isDevice } from './device.ts'
 import { Inode, ihold, inodeCreate } from './inode.ts'
 import { removeFromCache } from './page-cache.ts'
 import { putPage } from './rmap.ts'
@@ -59,6 +60,10 @@ export function putFile(file: number): void {
 /** iput: the last reference empties the inode's page cache and frees it. */
 export function iput(inode: number): void {
   if (refcountDecAndTest(inode + Inode.refcount) === 0) return
+  if (isDevice(inode)) {
+    deviceDestroy(inode)
+    return
+  }
   let left = load(inode + Inode.cached)
   for (let index = 0; left > 0 && index < load(inode + Inode.pages); index++) {
     const page = removeFromCache(inode, index)

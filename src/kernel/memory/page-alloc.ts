@@ -6,7 +6,7 @@ import { Global, MAX_ORDER } from '../machine/globals.ts'
 import { load, store, thisCpu } from '../machine/instructions.ts'
 import { Cpu } from '../machine/percpu.ts'
 import { spinLockIrqsave, spinUnlockIrqrestore } from '../sync/spinlock.ts'
-import { Page, PageFlag, pageToPfn, pageToVirt, pfnToPage, prepNewPage } from './page.ts'
+import { Page, PageFlag, pageToNid, pageToPfn, pageToVirt, pfnToPage, prepNewPage } from './page.ts'
 
 /** Frames that a CPU's list holds at most. */
 const PCP_HIGH = 96
@@ -26,6 +26,23 @@ export function allocPage(flags: number): number {
   prepNewPage(page, flags)
   allocated(pageToVirt(page), PAGE_WORDS, (flags & PageFlag.table) !== 0 ? Kind.table : Kind.page)
   return page
+}
+
+/** As `allocPage`, a frame of node `nid` if the CPU's list has one: a preference, no promise. */
+export function allocPageNode(flags: number, nid: number): number {
+  const cpu = thisCpu()
+  let before = 0
+  let page = load(cpu + Cpu.pcpHead)
+  while (page !== 0 && pageToNid(page) !== nid) {
+    before = page
+    page = load(page + Page.next)
+  }
+  if (page !== 0 && before !== 0) {
+    store(before + Page.next, load(page + Page.next))
+    store(page + Page.next, load(cpu + Cpu.pcpHead))
+    store(cpu + Cpu.pcpHead, page)
+  }
+  return allocPage(flags)
 }
 
 /** Frees one frame, of which the caller holds the last reference. */

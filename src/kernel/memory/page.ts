@@ -69,6 +69,11 @@ export function virtToPage(p: number): number {
   return pfnToPage((p - load(Global.frames)) >> (PAGE_SHIFT - 2))
 }
 
+/** page_to_nid: which half of memory the frame lies in, 0 or 1. */
+export function pageToNid(page: number): number {
+  return pageToPfn(page) < load(Global.nrFrames) >> 1 ? 0 : 1
+}
+
 /** Clears what an allocation must find clear and sets the reference count to one. */
 export function prepNewPage(page: number, flags: number): void {
   store(page + Page.flags, flags)

@@ -24,6 +24,7 @@ export const Cache = Object.freeze({
   gatherBatch: 9,
   inode: 10,
   fragmentMaps: 11,
+  mempolicy: 12,
 })
 
 /**

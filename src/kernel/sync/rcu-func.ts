@@ -16,4 +16,5 @@ export const RcuFunc = Object.freeze({
   tablePages: 12,
   tableHalf: 13,
   vmaAndFile: 16,
+  mempolicy: 17,
 })

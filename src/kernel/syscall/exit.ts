@@ -14,8 +14,9 @@ import { unmapPageRange } from '../pagetable/zap.ts'
 import { initRwsem } from '../sync/rwsem.ts'
 import { unlinkAnonVmas } from '../vma/anon-vma.ts'
 import { findVma } from '../vma/find-vma.ts'
+import { unlinkFileVmas } from '../vma/i-mmap.ts'
 import { mmapWriteLock, mmapWriteUnlock } from '../vma/mmap-lock.ts'
-import { Vma } from '../vma/vma.ts'
+import { Vma, vmaPutPolicy } from '../vma/vma.ts'
 import { vmaTreeDestroy } from '../vma/vma-tree.ts'
 import { enterKernel, exitKernel } from './entry.ts'
 
@@ -55,6 +56,7 @@ export function exitMmap(mm: number): void {
     store(vma + Vma.next, next)
     vma = next
   }
+  unlinkFileVmas(first)
   // Tables whose span is more than a window go last, when all windows below them are empty.
   freePgdRange(mm, 0, load(Global.taskSize), FLOOR_ALL, CEILING_ALL - 1)
   freePgdRange(mm, 0, load(Global.taskSize), FLOOR_ALL, CEILING_ALL)
@@ -65,6 +67,7 @@ export function exitMmap(mm: number): void {
     design.vmaDetach(vma)
     unlinkAnonVmas(vma)
     if (load(vma + Vma.file) !== 0) putFile(load(vma + Vma.file))
+    vmaPutPolicy(vma)
     // The tree still names it, but nobody looks: the mm has no users.
     design.vmaFree(vma)
     vma = next

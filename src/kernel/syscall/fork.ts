@@ -3,14 +3,16 @@
 import { design } from '../design/design.ts'
 import { load, store } from '../machine/instructions.ts'
 import { getFile, putFile } from '../memory/file.ts'
+import { mpolGet } from '../memory/mempolicy.ts'
 import { Mm } from '../memory/mm.ts'
 import { copyPageRange } from '../pagetable/copy-page-range.ts'
 import { flushTlbMmRange } from '../pagetable/tlb-flush.ts'
 import { rcuBarrier, rcuBarrierPending } from '../softirq.ts'
 import { anonVmaFork, unlinkAnonVmas } from '../vma/anon-vma.ts'
 import { findVma } from '../vma/find-vma.ts'
+import { vmaLinkFile } from '../vma/i-mmap.ts'
 import { mmapWriteLock, mmapWriteUnlock } from '../vma/mmap-lock.ts'
-import { Vm, Vma, vmAreaDup, vmaPages } from '../vma/vma.ts'
+import { Vm, Vma, vmAreaDup, vmaPages, vmaPutPolicy } from '../vma/vma.ts'
 import { vmaTreeLink } from '../vma/vma-tree.ts'
 import { enterKernel, exitKernel } from './entry.ts'
 import { exitMmap, mmAlloc } from './exit.ts'
@@ -28,15 +30,18 @@ function dupVma(child: number, parent: number, vma: number): number {
   }
   const file = load(copy + Vma.file)
   if (file !== 0) getFile(file)
+  mpolGet(load(copy + Vma.policy))
   design.vmaStartWrite(copy)
   design.vmaAttach(copy)
   if (vmaTreeLink(child, copy) !== 0) {
     design.vmaDetach(copy)
     unlinkAnonVmas(copy)
     if (file !== 0) putFile(file)
+    vmaPutPolicy(copy)
     design.vmaFree(copy)
     return 1
   }
+  vmaLinkFile(copy)
   store(child + Mm.mapCount, load(child + Mm.mapCount) + 1)
   store(child + Mm.totalVm, load(child + Mm.totalVm) + vmaPages(copy))
   // Without an anon_vma nothing is private: the child's faults find shared pages and the file by themselves.

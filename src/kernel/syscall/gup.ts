@@ -41,6 +41,8 @@ function pinOnce(mm: number, vpn: number, access: number): number {
     result = -checkAccess(vma, access)
     // A page that is still shared after fork would be left behind by the next write: unshare it first.
     const write = access === Access.write || (load(vma + Vma.flags) & (Vm.write | Vm.shared)) === Vm.write
+    // Nothing counts references to a device's pages.
+    if (result === 0 && (load(vma + Vma.flags) & Vm.pfnMap) !== 0) result = -VmFault.sigbus
     if (result === 0) result = followPage(mm, vpn, write)
     // Without `allowRetry` the fault keeps mmap_lock, also while it sleeps.
     if (result === 0) result = -(handleMmFault(mm, vma, vpn, write ? FaultFlag.write : 0) & VmFault.error)
@@ -51,7 +53,7 @@ function pinOnce(mm: number, vpn: number, access: number): number {
 
 /**
  * pin_user_pages of the one page `vpn`, for `access` (see `Access`). May sleep. Returns its struct page, pinned until
- * `sysUnpinUserPage`; or, negated, the `VmFault` bits of what an access would have raised.
+ * `sysUnpinUserPage`; or, negated, the `VmFault` bits of what an access would have raised; SIGBUS for device memory.
  */
 export function sysPinUserPage(mm: number, vpn: number, access: number): number {
   enterKernel()

@@ -22,7 +22,7 @@ export const Advice = Object.freeze({ dontneed: 4, free: 8, populateRead: 22, po
 
 /**
  * madvise of `pages` pages from page `start`. Returns 0; -ENOMEM for a hole (DONTNEED and FREE go on behind it, POPULATE
- * stops); -EINVAL for FREE on anything but private anonymous memory, POPULATE without the right, or other advice; -EFAULT
+ * stops); -EINVAL for FREE on anything but private anonymous memory, POPULATE without the right, anything with device memory, or other advice; -EFAULT
  * where POPULATE meets the end of a file.
  */
 export function sysMadvise(mm: number, start: number, pages: number, advice: number): number {
@@ -46,6 +46,10 @@ function zapOrFree(mm: number, start: number, end: number, advice: number): numb
     if (vma === 0 || load(vma + Vma.start) >= end) break
     if (load(vma + Vma.start) > at) at = load(vma + Vma.start)
     const stop = Math.min(load(vma + Vma.end), end)
+    if ((load(vma + Vma.flags) & Vm.pfnMap) !== 0) {
+      result = -Errno.EINVAL
+      break
+    }
     if (advice === Advice.dontneed) {
       unmapPageRange(mm, at, stop)
       reclaimPtTables(mm, at, stop)
@@ -100,7 +104,7 @@ function populatePage(mm: number, vpn: number, right: number): number {
     let result = 0
     let done = false
     if (vma === 0) result = -Errno.ENOMEM
-    else if ((load(vma + Vma.flags) & right) === 0) result = -Errno.EINVAL
+    else if ((load(vma + Vma.flags) & (right | Vm.pfnMap)) !== right) result = -Errno.EINVAL
     else if (populated(mm, vpn, right)) done = true
     else {
       // Without `allowRetry` the fault keeps mmap_lock, also while it sleeps.

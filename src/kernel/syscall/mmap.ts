@@ -5,10 +5,12 @@ import { design } from '../design/design.ts'
 import { Errno } from '../machine/errno.ts'
 import { Global } from '../machine/globals.ts'
 import { atomicAdd, load, store } from '../machine/instructions.ts'
-import { getFile, putFile, shmemFileSetup } from '../memory/file.ts'
+import { isDevice } from '../memory/device.ts'
+import { fileInode, getFile, putFile, shmemFileSetup } from '../memory/file.ts'
 import { Mm } from '../memory/mm.ts'
 import { rcuBarrier, rcuBarrierPending } from '../softirq.ts'
 import { findVmaIntersection } from '../vma/find-vma.ts'
+import { vmaLinkFile } from '../vma/i-mmap.ts'
 import { vmaMergeExistingRange, vmaMergeNewRange, vmgSet } from '../vma/merge.ts'
 import { mmapWriteLock, mmapWriteUnlock } from '../vma/mmap-lock.ts'
 import { Vm, Vma, vmAreaAlloc } from '../vma/vma.ts'
@@ -78,8 +80,9 @@ function newVma(mm: number, start: number, pages: number, flags: number, pgoff: 
 }
 
 /** The VMA is in the tree: it takes its reference to `file`, and counts. */
-function vmaLinked(mm: number, file: number): number {
+function vmaLinked(mm: number, vma: number, file: number): number {
   if (file !== 0) getFile(file)
+  vmaLinkFile(vma)
   store(mm + Mm.mapCount, load(mm + Mm.mapCount) + 1)
   return 0
 }
@@ -100,7 +103,7 @@ function replaceRange(mm: number, start: number, pages: number, flags: number, p
   if (vma === 0) return -Errno.ENOMEM
   const error = unmapAndReplace(mm, start, start + pages, vma)
   if (error !== 0) return vmaRefused(vma, error)
-  vmaLinked(mm, file)
+  vmaLinked(mm, vma, file)
   vmgSet(mm, start, start + pages, flags, pgoff, file, vma)
   vmaMergeExistingRange(vma)
   return 0
@@ -111,14 +114,14 @@ export function insertNewVma(mm: number, start: number, pages: number, flags: nu
   const vma = newVma(mm, start, pages, flags, pgoff, file)
   if (vma === 0) return -Errno.ENOMEM
   const error = vmaTreeLink(mm, vma)
-  return error !== 0 ? vmaRefused(vma, error) : vmaLinked(mm, file)
+  return error !== 0 ? vmaRefused(vma, error) : vmaLinked(mm, vma, file)
 }
 
 /**
  * mmap. `placement` says how `address` (a page; 0: anywhere) is meant; `flags` are VMA flags, or a negated errno that is the
  * answer if nothing earlier is wrong; private anonymous memory gets the page offset of its address, others `pgoff`. Returns
- * the first page, or -ENOMEM, -EEXIST, -EPERM (below the lowest page). May wait for a grace period, with nothing held, if there is
- * no memory until then.
+ * the first page; or -EINVAL (a private mapping of a device), -ENOMEM, -EEXIST, -EPERM (below the lowest page). May wait for a grace
+ * period, with nothing held, if there is no memory until then.
  */
 export function sysMmap(mm: number, address: number, pages: number, flags: number, placement: number, file: number, pgoff: number): number {
   enterKernel()
@@ -156,6 +159,10 @@ function doMmap(mm: number, address: number, pages: number, flags: number, place
     if (shmem === 0) return -Errno.ENOMEM
     error = mmapRegion(mm, start, pages, flags, 0, shmem)
     putFile(shmem)
+  } else if (file !== 0 && isDevice(fileInode(file))) {
+    // The driver's own mmap: of its pages there are no copies on write.
+    if ((flags & Vm.mayShare) === 0) return -Errno.EINVAL
+    error = mmapRegion(mm, start, pages, flags | Vm.pfnMap, pgoff, file)
   } else error = mmapRegion(mm, start, pages, flags, file === 0 ? start : pgoff, file)
   return error !== 0 ? error : start
 }

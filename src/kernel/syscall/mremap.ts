@@ -6,11 +6,13 @@ import { Errno } from '../machine/errno.ts'
 import { Global } from '../machine/globals.ts'
 import { load, store } from '../machine/instructions.ts'
 import { getFile } from '../memory/file.ts'
+import { mpolGet } from '../memory/mempolicy.ts'
 import { Mm } from '../memory/mm.ts'
 import { movePageTables, movePrepare } from '../pagetable/move-page-tables.ts'
 import { anonVmaClone, unlinkAnonVmas } from '../vma/anon-vma.ts'
 import { findVma, findVmaIntersection, vmaLookup } from '../vma/find-vma.ts'
-import { vmaMergeNewRange, vmgSet, vmgSetAnonVma } from '../vma/merge.ts'
+import { vmaLinkFile } from '../vma/i-mmap.ts'
+import { vmaMergeNewRange, vmgSet, vmgSetAnonVma, vmgSetPolicy } from '../vma/merge.ts'
 import { mmapWriteLock, mmapWriteUnlock } from '../vma/mmap-lock.ts'
 import { Vm, Vma, vmAreaDup, vmaIsAnonymous } from '../vma/vma.ts'
 import { vmaTreeLink } from '../vma/vma-tree.ts'
@@ -31,6 +33,9 @@ function checkVma(vma: number, address: number, oldPages: number, newPages: numb
   if (vma === 0) return -Errno.EFAULT
   if (newPages <= oldPages && !impliesNewAddress(flags)) return 0
   if (oldPages === 0 && (load(vma + Vma.flags) & (Vm.shared | Vm.mayShare)) === 0) return -Errno.EINVAL
+  const device = (load(vma + Vma.flags) & Vm.pfnMap) !== 0
+  if (device && (flags & Remap.dontUnmap) !== 0) return -Errno.EINVAL
+  if (device && newPages > oldPages) return -Errno.EFAULT
   // The part that a shrink cuts off may reach into other VMAs; the part that moves may not.
   return Math.min(oldPages, newPages) > load(vma + Vma.end) - address ? -Errno.EFAULT : 0
 }
@@ -66,6 +71,8 @@ function copyVma(mm: number, vma: number, address: number, target: number, pages
     return 0
   }
   if (load(copy + Vma.file) !== 0) getFile(load(copy + Vma.file))
+  mpolGet(load(copy + Vma.policy))
+  vmaLinkFile(copy)
   store(mm + Mm.mapCount, load(mm + Mm.mapCount) + 1)
   return copy
 }
@@ -147,6 +154,7 @@ function expandVma(mm: number, vma: number, address: number, oldPages: number, n
     const pgoff = (load(vma + Vma.pgoff) + behind - load(vma + Vma.start)) | 0
     vmgSet(mm, behind, end, load(vma + Vma.flags), pgoff, load(vma + Vma.file), 0)
     vmgSetAnonVma(load(vma + Vma.anonVma))
+    vmgSetPolicy(load(vma + Vma.policy))
     if (vmaMergeNewRange(0) === 0) return -Errno.ENOMEM
     store(mm + Mm.totalVm, load(mm + Mm.totalVm) + end - behind)
     return address

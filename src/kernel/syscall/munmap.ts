@@ -9,9 +9,10 @@ import { tlbFinishMmu, tlbGatherMmu } from '../pagetable/mmu-gather.ts'
 import { unmapPageRange } from '../pagetable/zap.ts'
 import { unlinkAnonVmas } from '../vma/anon-vma.ts'
 import { findVma, findVmaBefore, findVmaIntersection } from '../vma/find-vma.ts'
+import { unlinkFileVmas } from '../vma/i-mmap.ts'
 import { mmapReadUnlock, mmapWriteDowngrade, mmapWriteLock, mmapWriteUnlock } from '../vma/mmap-lock.ts'
 import { splitVma } from '../vma/split.ts'
-import { Vma } from '../vma/vma.ts'
+import { Vma, vmaPutPolicy } from '../vma/vma.ts'
 import { vmaTreeClear, vmaTreeReplace } from '../vma/vma-tree.ts'
 import { enterKernel, exitKernel } from './entry.ts'
 
@@ -60,6 +61,7 @@ function unmapRegion(mm: number, first: number, floor: number, ceiling: number):
     unmapPageRange(mm, load(vma + Vma.start), load(vma + Vma.end))
     end = load(vma + Vma.end)
   }
+  unlinkFileVmas(first)
   freePgdRange(mm, load(first + Vma.start), end, floor, ceiling)
   tlbFinishMmu()
 }
@@ -71,6 +73,7 @@ function removeVmas(first: number): void {
     const next = load(vma + Vma.next)
     unlinkAnonVmas(vma)
     if (load(vma + Vma.file) !== 0) putFile(load(vma + Vma.file))
+    vmaPutPolicy(vma)
     design.vmaFree(vma)
     vma = next
   }

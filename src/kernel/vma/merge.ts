@@ -1,4 +1,4 @@
-// Merging by Linux 6.18's rules: a range joins a neighbour when flags, file, page offset and anon_vma all fit. The range is
+// Merging by Linux 6.18's rules: a range joins a neighbour when flags, file, policy, page offset and anon_vma all fit. The range is
 // described in the CPU's `vmg…` words (struct vma_merge_struct). The tree is changed first: if that needs memory that is
 // not there, nothing has happened. mmap_lock is held for writing throughout.
 import { isRunStart } from '../arch/windows.ts'
@@ -7,10 +7,11 @@ import { Errno } from '../machine/errno.ts'
 import { load, store, thisCpu, writeOnce } from '../machine/instructions.ts'
 import { Cpu } from '../machine/percpu.ts'
 import { putFile } from '../memory/file.ts'
+import { mpolEqual } from '../memory/mempolicy.ts'
 import { Mm } from '../memory/mm.ts'
 import { anonVmaClone, chainIsSingular, unlinkAnonVmas, vmaIsForkChild } from './anon-vma.ts'
 import { touchingNext, touchingPrev, vmaLookup } from './find-vma.ts'
-import { Vma, vmaPages } from './vma.ts'
+import { Vm, Vma, vmaPages, vmaPutPolicy } from './vma.ts'
 import { vmaTreeExpand } from './vma-tree.ts'
 
 /** Describes the range for the functions below. `source`: the VMA that it is part of or is copied from, or 0. */
@@ -24,6 +25,12 @@ export function vmgSet(mm: number, start: number, end: number, flags: number, pg
   store(cpu + Cpu.vmgFile, file)
   store(cpu + Cpu.vmgSource, source)
   store(cpu + Cpu.vmgAnonVma, source === 0 ? 0 : load(source + Vma.anonVma))
+  store(cpu + Cpu.vmgPolicy, source === 0 ? 0 : load(source + Vma.policy))
+}
+
+/** The described range goes, or is about to go, by `policy` (0: none). */
+export function vmgSetPolicy(policy: number): void {
+  store(thisCpu() + Cpu.vmgPolicy, policy)
 }
 
 /** The described range belongs to `anonVma` although it has no VMA yet: what a mapping expands into. */
@@ -35,7 +42,10 @@ export function vmgSetAnonVma(anonVma: number): void {
 function isMergeable(neighbour: number): boolean {
   const cpu = thisCpu()
   if (load(neighbour + Vma.flags) !== load(cpu + Cpu.vmgFlags)) return false
+  // Mappings of devices never merge (VM_SPECIAL).
+  if ((load(neighbour + Vma.flags) & Vm.pfnMap) !== 0) return false
   if (load(neighbour + Vma.file) !== load(cpu + Cpu.vmgFile)) return false
+  if (!mpolEqual(load(neighbour + Vma.policy), load(cpu + Cpu.vmgPolicy))) return false
   const theirs = load(neighbour + Vma.anonVma)
   const ours = load(cpu + Cpu.vmgAnonVma)
   const source = load(cpu + Cpu.vmgSource)
@@ -74,6 +84,7 @@ function dropSwallowed(mm: number, vma: number): void {
   design.vmaDetach(vma)
   unlinkAnonVmas(vma)
   if (load(vma + Vma.file) !== 0) putFile(load(vma + Vma.file))
+  vmaPutPolicy(vma)
   store(mm + Mm.mapCount, load(mm + Mm.mapCount) - 1)
   design.vmaFree(vma)
 }

@@ -2,11 +2,13 @@
 import { design } from '../design/design.ts'
 import { Errno } from '../machine/errno.ts'
 import { Global } from '../machine/globals.ts'
-import { load, store, writeOnce } from '../machine/instructions.ts'
+import { load, store } from '../machine/instructions.ts'
 import { getFile } from '../memory/file.ts'
+import { mpolGet } from '../memory/mempolicy.ts'
 import { Mm } from '../memory/mm.ts'
 import { anonVmaClone, unlinkAnonVmas } from './anon-vma.ts'
-import { vmaMergeExistingRange, vmgSet } from './merge.ts'
+import { vmaSplitFile } from './i-mmap.ts'
+import { vmaMergeExistingRange, vmgSet, vmgSetPolicy } from './merge.ts'
 import { Vma, vmAreaDup } from './vma.ts'
 import { vmaTreeLink } from './vma-tree.ts'
 
@@ -36,7 +38,8 @@ export function splitVma(mm: number, vma: number, at: number): number {
     return error
   }
   if (load(upper + Vma.file) !== 0) getFile(load(upper + Vma.file))
-  writeOnce(vma + Vma.end, at)
+  mpolGet(load(upper + Vma.policy))
+  vmaSplitFile(vma, upper, at)
   store(mm + Mm.mapCount, load(mm + Mm.mapCount) + 1)
   return upper
 }
@@ -48,6 +51,22 @@ export function splitVma(mm: number, vma: number, at: number): number {
 export function vmaModifyFlags(mm: number, vma: number, start: number, end: number, flags: number): number {
   const pgoff = (load(vma + Vma.pgoff) + start - load(vma + Vma.start)) | 0
   vmgSet(mm, start, end, flags, pgoff, load(vma + Vma.file), vma)
+  return vmaModify(mm, vma, start, end)
+}
+
+/**
+ * vma_modify_policy: the same for pages that are about to go by `policy` (0: none). The caller gives it to the VMA; contract otherwise as
+ * `vmaModifyFlags`.
+ */
+export function vmaModifyPolicy(mm: number, vma: number, start: number, end: number, policy: number): number {
+  const pgoff = (load(vma + Vma.pgoff) + start - load(vma + Vma.start)) | 0
+  vmgSet(mm, start, end, load(vma + Vma.flags), pgoff, load(vma + Vma.file), vma)
+  vmgSetPolicy(policy)
+  return vmaModify(mm, vma, start, end)
+}
+
+/** vma_modify: merges or splits for the range of `vma` that is described for the merge. */
+function vmaModify(mm: number, vma: number, start: number, end: number): number {
   const merged = vmaMergeExistingRange(vma)
   if (merged !== 0) return merged
   let middle = vma

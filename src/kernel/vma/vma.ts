@@ -1,9 +1,11 @@
 // struct vm_area_struct: one mapping. Bounds are page numbers, `end` exclusive.
 
 import { design } from '../design/design.ts'
-import { load, store } from '../machine/instructions.ts'
+import { load, store, writeOnce } from '../machine/instructions.ts'
+import { ListHead } from '../machine/list.ts'
 import { struct } from '../machine/struct.ts'
 import { putFile } from '../memory/file.ts'
+import { mpolPut } from '../memory/mempolicy.ts'
 import { Cache, kmemCacheAlloc, kmemCacheFree } from '../memory/slab.ts'
 import { RcuHead } from '../sync/rcu.ts'
 import { Rwsem } from '../sync/rwsem.ts'
@@ -12,6 +14,7 @@ import { Rwsem } from '../sync/rwsem.ts'
  * `start`, `end`, `flags`, `pgoff`, `file`: stable under mmap_lock (read or write) or the VMA's own lock; written with
  * mmap_lock held for writing after `design.vmaStartWrite`. Once the VMA is in the tree, `start`, `end`, `flags`, `pgoff` and `anonVma` are
  * written with `writeOnce`: a design may read them under RCU and validate. `anonVma`, once set, stays until the VMA is unlinked.
+ * `policy`: as `flags`; its VMA has a reference to it, and a design that reads it under RCU alone finds it freed through RCU.
  * `refcnt`, `lockSeq`, `lock`, `detached`: the locking design's. `next`: a list of VMAs that are being unmapped.
  *
  * The node of an rbtree, where that is the index (`rbtree.ts`): `rbLeft`, `rbRight`, written with mmap_lock held, and read without
@@ -23,6 +26,7 @@ export const Vma = struct({
   end: 1,
   flags: 1,
   pgoff: 1,
+  policy: 1, // struct Mempolicy that pages of private memory go by, or 0
   mm: 1,
   file: 1,
   anonVma: 1,
@@ -30,7 +34,6 @@ export const Vma = struct({
   lockSeq: 1,
   rcuHead: RcuHead.size,
   gap: { at: 'rcuHead' },
-  next: 1,
   rbLeft: 1,
   rbRight: 1,
   rbParentColor: 1,
@@ -38,6 +41,8 @@ export const Vma = struct({
   refcnt: 1, // written by every reader: on a cache line of its own
   lock: Rwsem.size, // vm_lock of the form with semaphores, on that line too: a machine has one design
   detached: 1, // 1: not in the tree (any more); written under mmap_lock for writing
+  next: 1,
+  shared: ListHead.size, // its place among the VMAs of a device's inode, under the inode's `iMmapLock` (see `i-mmap.ts`)
 })
 
 /** Bits of `flags`, with Linux's values. */
@@ -52,6 +57,7 @@ export const Vm = Object.freeze({
   mayShare: 0x80,
   access: 0x7,
   growsDown: 0x100,
+  pfnMap: 0x400, // memory of a device: `memory/device.ts`
   locked: 0x2000,
   dontCopy: 0x20000,
   dontExpand: 0x40000,
@@ -67,6 +73,7 @@ export function vmAreaAlloc(mm: number): number {
   if (vma === 0) return 0
   store(vma + Vma.mm, mm)
   store(vma + Vma.file, 0)
+  store(vma + Vma.policy, 0)
   store(vma + Vma.anonVma, 0)
   store(vma + Vma.anonVmaChain, 0)
   store(vma + Vma.next, 0)
@@ -74,7 +81,7 @@ export function vmAreaAlloc(mm: number): number {
   return vma
 }
 
-/** vm_area_dup: a copy of `orig` with the same bounds; references to file and anon_vma are the caller's to take. */
+/** vm_area_dup: a copy of `orig` with the same bounds; references to file, policy and anon_vma are the caller's to take. */
 export function vmAreaDup(orig: number, mm: number): number {
   const vma = vmAreaAlloc(mm)
   if (vma === 0) return 0
@@ -83,7 +90,19 @@ export function vmAreaDup(orig: number, mm: number): number {
   store(vma + Vma.flags, load(orig + Vma.flags))
   store(vma + Vma.pgoff, load(orig + Vma.pgoff))
   store(vma + Vma.file, load(orig + Vma.file))
+  store(vma + Vma.policy, load(orig + Vma.policy))
   return vma
+}
+
+/**
+ * Lets go of the policy of a VMA that is out of the tree. The VMA forgets it first: where faults may find the VMA for longer than RCU
+ * keeps the policy (`srcu`), they must not find that.
+ */
+export function vmaPutPolicy(vma: number): void {
+  const policy = load(vma + Vma.policy)
+  if (policy === 0) return
+  writeOnce(vma + Vma.policy, 0)
+  mpolPut(policy)
 }
 
 /** RCU callback of designs whose look-ups may still read a VMA that is gone. */

@@ -5,6 +5,7 @@ import type { CallDescription, FileDescription } from '../../check/detect/index.
 import type { Machine, Stepped } from '../../check/index.ts'
 import { VmFault } from '../../kernel/fault/fault.ts'
 import { Errno } from '../../kernel/machine/errno.ts'
+import { Mpol } from '../../kernel/memory/mempolicy.ts'
 import { Advice } from '../../kernel/syscall/madvise.ts'
 import { Placement } from '../../kernel/syscall/mmap.ts'
 import { Vm } from '../../kernel/vma/vma.ts'
@@ -46,6 +47,8 @@ export interface Calls {
   free(start: number, pages: number): Call
   /** MADV_POPULATE_WRITE, or (`writes` false) MADV_POPULATE_READ. */
   populate(start: number, pages: number, writes: boolean): Call
+  /** Pages come from node 0 or 1 if it has some, or (`node` left out) from anywhere. */
+  mbind(start: number, pages: number, node?: number): Call
   /** The heap ends at page `end` (exclusive). */
   brk(end: number): Call
   mremap(start: number, pages: number, newPages: number, flags: number, to: number): Call
@@ -116,6 +119,11 @@ export function callsOn(machine: Machine, kernel: Kernel, user: User, mm: number
     free: (start, pages) => madvise(start, pages, Advice.free, 'FREE'),
     populate: (start, pages, writes) =>
       madvise(start, pages, writes ? Advice.populateWrite : Advice.populateRead, writes ? 'POPULATE_WRITE' : 'POPULATE_READ'),
+    mbind: (start, pages, node) => ({
+      text: range('mbind', start, pages, node === undefined ? ', default' : `, node ${node}`),
+      description: { name: 'mbind', mm, start, pages, ...(node === undefined ? {} : { node }) },
+      begin: () => kernel.sysMbind(mm, start, pages, node === undefined ? Mpol.default : Mpol.preferred, node ?? 0),
+    }),
     brk: (end) => ({
       text: `brk(${hex(end)})`,
       description: { name: 'brk', mm, start: end, pages: 0 },

@@ -42,8 +42,8 @@ type OpenFiles = (description: FileDescription, oracle: Oracle, bytes: number) =
 function createFiles(): OpenFiles {
   const objects = new Map<number, MappedObject>()
   const files = new Map<number, OpenFile>()
-  return ({ file, inode, pages, stamps }, oracle, bytes) => {
-    const object = objects.get(inode) ?? oracle.createObject(`inode ${inode}`, pages * bytes, stamps)
+  return ({ file, inode, pages, stamps, device = false }, oracle, bytes) => {
+    const object = objects.get(inode) ?? oracle.createObject(`inode ${inode}`, pages * bytes, stamps, device)
     objects.set(inode, object)
     const opened = files.get(file) ?? oracle.open(object)
     files.set(file, opened)
@@ -144,8 +144,15 @@ function apply({ oracle, id }: Process, call: CallDescription, bytes: number, fi
       return oracle.mprotect(id, address, length, call.prot ?? 0)
     case 'madvise':
       return oracle.madvise(id, address, length, call.advice ?? 0)
+    case 'mbind':
+      return oracle.mbind(id, address, length, call.node)
     case 'mremap':
       return pages(oracle.mremap(id, address, length, (call.newPages ?? call.pages) * bytes, call.flags ?? 0, (call.target ?? 0) * bytes))
+    case 'revoke': {
+      const { file } = call
+      if (file !== undefined) files(file, oracle, bytes).object.size = 0
+      return 0
+    }
     case 'brk':
       return oracle.brk(id, address) === address ? 0 : -Errno.ENOMEM
     case 'exit':

@@ -41,6 +41,8 @@ export interface Stage {
    * asked for; without, they are zeroes.
    */
   file(pages: number, disk?: boolean): FileDescription & { readonly close: Call }
+  /** A device with 2^`order` pages of memory, open until the end or until `close`; `revoke`: its driver takes them back. */
+  device(order: number): FileDescription & { readonly close: Call; readonly revoke: Call }
   /**
    * Takes what memory there is on every CPU, until the end: all but `pages` frames and as many objects of `cache` as `objects`
    * says (see `Cache`), which CPU `cpu` has. A cache grows as long as its CPU finds a frame.
@@ -79,6 +81,15 @@ export async function setStage(cpus: number, combination: Combination, tree: Tre
   const spaces: number[] = []
   const history: Past[] = []
   const leave: (() => unknown)[] = []
+  const openUntilTheEnd = (file: number): Call => {
+    let open = true
+    leave.push(() => (open ? kernel.putFile(file) : 0))
+    const close = (): unknown => {
+      open = false
+      return kernel.putFile(file)
+    }
+    return { text: 'close()', begin: close }
+  }
   const alone = (task: Task, cpu = 0): number => runAlone(machine, task, cpu) as number
   const loadOn = (mm: number, on: readonly number[]): Calls & { readonly mm: number } => {
     for (const cpu of on) alone(() => kernel.sysSwitchMm(mm), cpu)
@@ -115,14 +126,23 @@ export async function setStage(cpus: number, combination: Combination, tree: Tre
       const file = alone(() => kernel.fileOpen(inode))
       alone(() => kernel.iput(inode))
       const stamps = new Map(disk ? Array.from({ length: pages }, (_, i) => [i, fileStamp(id, i)] as const) : [])
-      let open = true
-      const put = (): unknown => kernel.putFile(file)
-      leave.push(() => (open ? put() : 0))
-      const close = (): unknown => {
-        open = false
-        return put()
+      return { file, inode, pages, stamps, close: openUntilTheEnd(file) }
+    },
+    device: (order) => {
+      const id = machine.words[Global.nextFileId] as number
+      machine.words[Global.nextFileId] = id + 1
+      const inode = alone(() => kernel.deviceCreate(order, id))
+      const file = alone(() => kernel.fileOpen(inode))
+      const opened = { file, inode, pages: 1 << order, stamps: new Map<number, number>(), device: true }
+      const close = openUntilTheEnd(file)
+      // The driver's reference: a device is there without anybody who has it open.
+      leave.push(() => kernel.iput(inode))
+      const revoke: Call = {
+        text: 'the driver takes its pages back',
+        description: { name: 'revoke', mm: spaces[0] ?? 0, start: 0, pages: 0, file: opened },
+        begin: () => kernel.sysDeviceRevoke(inode),
       }
-      return { file, inode, pages, stamps, close: { text: 'close()', begin: close } }
+      return { ...opened, close, revoke }
     },
     shortage: (cpu, pages, cache, objects = 0) => {
       // Frames first: then no cache can grow.
