@@ -31,8 +31,8 @@ export interface Tree {
   readonly sites: readonly Site[]
   /** Imports a module of the kernel (`sync/rwsem.ts`). */
   module<M>(path: string): Promise<Stepped<M>>
-  /** Compiles and imports one more file as if it lay at `path`. Throws `SourceRefused`. */
-  load<M>(path: string, text: string, options?: BuildOptions): Promise<Stepped<M>>
+  /** Compiles and imports one more file as if it lay at `path`; its places name it `shown`, by default `path`. Throws `SourceRefused`. */
+  load<M>(path: string, text: string, options?: BuildOptions, shown?: string): Promise<Stepped<M>>
   /** Compiles and imports a design of the user's own: its table, to be bound. Throws `DesignFileError`. */
   loadDesign(name: string): Promise<unknown>
 }
@@ -52,9 +52,9 @@ export async function openTree(outDir?: string): Promise<Tree> {
     sites,
     module: async <M>(path: string) => (await from(path)) as Stepped<M>,
     loadDesign: (name) => loadSteppedDesign(readDesignFile(name), built, sites),
-    load: async <M>(path: string, text: string, options?: BuildOptions) => {
+    load: async <M>(path: string, text: string, options?: BuildOptions, shown = path) => {
       const stepped = stepSource(path, text, built, sites.length, options)
-      sites.push(...stepped.sites)
+      sites.push(...stepped.sites.map((site) => ({ ...site, file: shown })))
       const map = Buffer.from(stepped.map).toString('base64')
       const code = `${stepped.code}\n//# sourceURL=${path}\n//# sourceMappingURL=data:application/json;base64,${map}\n`
       return (await import(`data:text/javascript;base64,${Buffer.from(code).toString('base64')}`)) as Stepped<M>

@@ -6,7 +6,7 @@ import { isDesignFile } from '../machine/own-design.ts'
 import { ablationJson, ablationMarkdown, ablationSummary, siteLines } from '../report/ablation-report.ts'
 import { table } from '../report/table.ts'
 import { SCENARIOS } from '../scenario/all.ts'
-import { ablateSites, designSites, kernelSites } from '../scenario/runner/ablation.ts'
+import { ablateSites, designSites, kernelSites, sitesOf } from '../scenario/runner/ablation.ts'
 import type { Wanted } from '../scenario/runner/cells.ts'
 import { openPool } from '../scenario/runner/pool.ts'
 import type { Scenario } from '../scenario/scenario.ts'
@@ -67,10 +67,11 @@ function ownDesign(raw: RawOptions): string | undefined {
 export async function ablateCommand(wanted: readonly string[], options: AblateOptions, version: string): Promise<number> {
   const scenarios = wanted.length === 0 ? SCENARIOS : wanted.map(scenarioNamed)
   const { sites: all, files } = options.design === undefined ? kernelSites() : designSites(options.design)
-  const sites = all.filter((site) => options.operators.includes(site.operator)).filter((site) => matches(site, options))
+  let sites = all.filter((site) => options.operators.includes(site.operator)).filter((site) => matches(site, options))
   if (sites.length === 0) throw new UsageError(nothingAt(options, all))
   const colours = coloursFor(process.stdout)
   if (options.list) {
+    if (wanted.length > 0) sites = await executed(sites, files, scenarios, options)
     if (options.json) say([JSON.stringify({ gracewalk: version, sites: sites.map(({ variants, ...site }) => site) }, null, 2)])
     else
       say(
@@ -96,6 +97,26 @@ export async function ablateCommand(wanted: readonly string[], options: AblateOp
   } finally {
     progress.stop()
     await pool.close()
+  }
+}
+
+/** The sites that `scenarios` execute. Throws `UsageError` where that is none. */
+async function executed(
+  sites: readonly AblationSite[],
+  files: Readonly<Record<string, string>>,
+  scenarios: readonly Scenario[],
+  options: AblateOptions,
+): Promise<AblationSite[]> {
+  endOnInterrupt()
+  const progress = startProgress(options.json && !process.stderr.isTTY)
+  try {
+    const onProgress = (what: string, done: number, total: number): void => progress.at(what, done, total)
+    const found = await sitesOf(sites, files, scenarios, { ...options, onProgress })
+    if (found.length === 0)
+      throw new UsageError(`the scenarios that are named execute none of these sites: ${scenarios.map(({ name }) => name).join(', ')}`)
+    return [...found]
+  } finally {
+    progress.stop()
   }
 }
 

@@ -3,7 +3,7 @@
 import { machineShape } from '../machine/shape.ts'
 import { runJson } from '../report/run-json.ts'
 import { type Combination, runReport } from '../report/run-report.ts'
-import { unusualValues } from '../scenario/runner/axes.ts'
+import { unusualChoices } from '../scenario/runner/axes.ts'
 import type { Recording } from '../trace/events.ts'
 import { openRecording, readRecording } from '../trace/read.ts'
 import { describeReading } from '../trace/reading-report.ts'
@@ -11,7 +11,7 @@ import { buildProgram } from '../workload/program/build.ts'
 import type { Program } from '../workload/program/program.ts'
 import { describeProgram } from '../workload/program/summary.ts'
 import { assumeTouches, type TouchPolicy } from '../workload/program/touches.ts'
-import { replay } from '../workload/replay/replay.ts'
+import { type Asked, replay } from '../workload/replay/replay.ts'
 import { verify } from '../workload/replay/verify.ts'
 import { loadDesigns } from './design-option.ts'
 import { type Progress, startProgress } from './progress.ts'
@@ -83,7 +83,7 @@ async function runAll(program: Program, options: RunOptions, progress: Progress,
   for (const arch of options.archs) {
     for (const { design, ...further } of choices(options)) {
       if (signal.aborted) return out
-      const what = [`${design} on ${arch}`, ...unusualValues(further)].join(', ')
+      const what = [`${design} on ${arch}`, ...unusualChoices(further)].join(', ')
       const result = await replay(program, {
         design,
         arch,
@@ -109,9 +109,12 @@ async function runAll(program: Program, options: RunOptions, progress: Progress,
 }
 
 /** What is compared on one architecture. */
-function choices({ designs, indexes, rcus, tables }: RunOptions): { design: string; index: string; rcu: string; tables: string }[] {
+function choices(options: RunOptions): Required<Omit<Asked, 'arch'>>[] {
+  const { designs, freeing: policies, indexes, rcus, tables: allocations } = options
   return designs.flatMap((design) =>
-    indexes.flatMap((index) => rcus.flatMap((rcu) => tables.map((allocation) => ({ design, index, rcu, tables: allocation })))),
+    policies.flatMap((freeing) =>
+      indexes.flatMap((index) => rcus.flatMap((rcu) => allocations.map((tables) => ({ design, freeing, index, rcu, tables })))),
+    ),
   )
 }
 

@@ -1,5 +1,5 @@
 // The options of `gracewalk run`, read from what the user typed.
-import { AXES, FIRST_ARCHS, LISTS, USUAL, USUAL_DESIGNS } from '../scenario/runner/axes.ts'
+import { AXES, FIRST_ARCHS, LISTS, USUAL, USUAL_DESIGNS, USUAL_FREEING } from '../scenario/runner/axes.ts'
 import { parseTouchPolicy, type TouchPolicy } from '../workload/program/touches.ts'
 import type { PageMap } from '../workload/replay/addresses.ts'
 import { designNames } from './design-option.ts'
@@ -11,6 +11,7 @@ export interface RunOptions {
   readonly cpus: number
   readonly designs: readonly string[]
   readonly archs: readonly string[]
+  readonly freeing: readonly string[]
   readonly indexes: readonly string[]
   readonly rcus: readonly string[]
   readonly tables: readonly string[]
@@ -31,6 +32,7 @@ export function runOptions(raw: RawOptions): RunOptions {
     cpus: wholeNumber(raw, 'cpus', 2, 1, 64),
     designs: designNames(raw, AXES.designs) ?? USUAL_DESIGNS,
     archs: raw.arch === undefined ? FIRST_ARCHS : names(raw, 'arch', AXES.archs),
+    freeing: raw.freeing === undefined ? [USUAL_FREEING] : names(raw, 'freeing', AXES.freeing),
     indexes: furtherAxis(raw, 'indexes'),
     rcus: furtherAxis(raw, 'rcus'),
     tables: furtherAxis(raw, 'tables'),

@@ -12,6 +12,7 @@ import { tablePageFreeRcu, tablePagesFreeRcu, tableSlabFreeRcu } from './pagetab
 import { bitmapFixedFreeRcu, bitmapFreeRcu } from './pagetable/pte-free-defer-bitmap.ts'
 import { fragmentFreeRcu, incrementsFreeRcu } from './pagetable/pte-free-defer-drafts.ts'
 import { halfFreeRcu } from './pagetable/s390-fragments.ts'
+import { headBitsFreeRcu } from './pagetable/s390-head-bits.ts'
 import { Level } from './pagetable/table-alloc.ts'
 import { RCU_BATCH, RcuHead, rcuAdvance } from './sync/rcu.ts'
 import { RcuFunc } from './sync/rcu-func.ts'
@@ -31,6 +32,8 @@ function invoke(head: number, func: number): void {
   else if (func === RcuFunc.tableBitmapFixed) bitmapFixedFreeRcu(head)
   else if (func === RcuFunc.tablePages) tablePagesFreeRcu(head)
   else if (func === RcuFunc.tableHalf) halfFreeRcu(head)
+  else if (func === RcuFunc.tableLowHalf) headBitsFreeRcu(head, 0)
+  else if (func === RcuFunc.tableHighHalf) headBitsFreeRcu(head, 1)
   else if (func === RcuFunc.vmaAndFile) vmaAndFileFree(head)
   else if (func === RcuFunc.mempolicy) mempolicyFreeRcu(head)
   else tableSlabFreeRcu(head, func - RcuFunc.tablePmd + Level.pmd)

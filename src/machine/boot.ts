@@ -12,7 +12,7 @@ import { CPU_STRIDE } from '../kernel/machine/percpu.ts'
 import { File } from '../kernel/memory/file.ts'
 import { Inode } from '../kernel/memory/inode.ts'
 import { Mempolicy } from '../kernel/memory/mempolicy.ts'
-import { mmWords } from '../kernel/memory/mm.ts'
+import { mmWords, PgtableList } from '../kernel/memory/mm.ts'
 import { Page, PageFlag, pfnToPage } from '../kernel/memory/page.ts'
 import { addToZone } from '../kernel/memory/page-alloc.ts'
 import { pageCacheWords } from '../kernel/memory/page-cache.ts'
@@ -115,6 +115,8 @@ export function boot(buffer: SharedArrayBuffer, shape: MachineShape, design: Des
     architectures[shape.arch]!.pteFragments > 1 &&
     architectures[shape.arch]!.fragments !== Fragments.halves
   store(Global.fragmentMaps, fragmentMaps ? 1 : 0)
+  const halves = architectures[shape.arch]!.fragments === Fragments.halves
+  store(Global.headBits, halves ? (freeings[shape.freeing]!.headBits ?? 0) : 0)
   store(Global.designId, shape.design)
   store(Global.indexId, shape.index)
   store(Global.rcuId, shape.rcu)
@@ -170,6 +172,7 @@ function bootSlabs(cpus: number): void {
   kmemCacheCreate(Cache.gatherBatch, GatherBatch.size, 8, 0)
   kmemCacheCreate(Cache.mempolicy, Mempolicy.size, 8, 0)
   kmemCacheCreate(Cache.fragmentMaps, fragmentMapsWords(), 8, 0)
+  kmemCacheCreate(Cache.pgtableList, PgtableList.size, 8, 1)
   // A group of entries is found by the address of one of them.
   kmemCacheCreate(Cache.tablePmd, tableWords(Level.pmd), Math.max(16, tableGroup() * ENTRY_WORDS), 0)
   kmemCacheCreate(Cache.tablePud, tableWords(Level.pud), 16, 0)

@@ -4,6 +4,7 @@ import { Global } from '../kernel/machine/globals.ts'
 import { load } from '../kernel/machine/instructions.ts'
 import { allocPage, freePage } from '../kernel/memory/page-alloc.ts'
 import { Cache, kmemCacheAlloc, kmemCacheFree } from '../kernel/memory/slab.ts'
+import { HeadBits } from '../kernel/pagetable/pgtable-list.ts'
 import { Level, tableIsPage } from '../kernel/pagetable/table-alloc.ts'
 
 /** How much a CPU gets. */
@@ -32,6 +33,7 @@ export function fillLists(warmth: Warmth): void {
     const level = TABLES.get(cache)
     if (level !== undefined && tableIsPage(level)) continue
     if (cache === Cache.fragmentMaps && load(Global.fragmentMaps) === 0) continue
+    if (cache === Cache.pgtableList && load(Global.headBits) !== HeadBits.typesafe) continue
     const count = cache === Cache.mm ? 1 : cache === Cache.gatherBatch ? 2 : objects
     fill(
       count,

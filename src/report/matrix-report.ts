@@ -5,6 +5,7 @@ import type { CheckResult } from '../scenario/runner/check.ts'
 import type { MatrixTable } from '../scenario/runner/matrix.ts'
 import { verdictText } from './check-report.ts'
 import { count, plural, short } from './format.ts'
+import { IRQ_OFF_SAYS, irqOffPlace, irqOffTables, irqOffText } from './matrix-irq-off.ts'
 import { type Palette, table } from './table.ts'
 
 /** What one meeting of row and column came to: the check, and the file with its counterexample. */
@@ -32,6 +33,8 @@ export interface MatrixCost {
 
 /** The architecture that the others are compared with. */
 const COMPARED_WITH = 'x86_64'
+
+const IRQ_OFF_TITLE = 'Longest sections with interrupts off'
 
 /** `safe`, `unsafe`, or how far it was searched. */
 export function matrixWord({ report }: CheckResult): string {
@@ -66,6 +69,7 @@ export function matrixLines(results: readonly MatrixResult[], costs: readonly Ma
     ])
     lines.push(...table([asked.of, ...asked.columns.map(inLines)], cells, colours), '')
   }
+  lines.push(...irqOffLines(results, colours))
   if (costs.length > 0) lines.push(...costLines(costs, colours), '')
   return [...lines, ...summary(results)]
 }
@@ -79,6 +83,34 @@ function coloured(result: CheckResult, colours: Palette): string {
   const word = matrixWord(result)
   if (!result.asExpected) return colours.red(`${word} (!)`)
   return word === 'safe' ? colours.green(word) : word === 'unsafe' ? colours.yellow(word) : word
+}
+
+/** The tables of `irqOffTables`, on a terminal with a row for each policy, as those of verdicts have it. */
+function irqOffLines(results: readonly MatrixResult[], colours: Palette): string[] {
+  const tables = irqOffTables(results)
+  if (tables.length === 0) return []
+  const lines = [colours.bold(IRQ_OFF_TITLE), IRQ_OFF_SAYS, '']
+  for (const { title, policies, rows } of tables) {
+    if (title !== '') lines.push(title)
+    const cells = policies.map((policy, at) => [policy, ...rows.map((row) => irqOffText(row.cells[at] ?? null))])
+    lines.push(...table(['freeing policy', ...rows.map(({ walker }) => inLines(walker))], cells, colours))
+    for (const row of rows) if (irqOffPlace(row) !== '-') lines.push(colours.dim(`${row.walker}: ${irqOffPlace(row)}`))
+    lines.push('')
+  }
+  return lines
+}
+
+function irqOffMarkdown(results: readonly MatrixResult[]): string[] {
+  const tables = irqOffTables(results)
+  if (tables.length === 0) return []
+  const lines = [`## ${IRQ_OFF_TITLE}`, '', IRQ_OFF_SAYS, '']
+  for (const { title, policies, rows } of tables) {
+    if (title !== '') lines.push(`### ${title}`, '')
+    lines.push(`| walker | ${policies.join(' | ')} | begins at |`, `|${'---|'.repeat(policies.length + 2)}`)
+    for (const row of rows) lines.push(`| ${[row.walker, ...row.cells.map(irqOffText), irqOffPlace(row)].join(' | ')} |`)
+    lines.push('')
+  }
+  return lines
 }
 
 function costLines(costs: readonly MatrixCost[], colours: Palette): string[] {
@@ -119,6 +151,7 @@ export function matrixJson(version: string, results: readonly MatrixResult[], co
       columns,
       rows: asked.map(({ name }, at) => ({ name, cells: (rows[at] ?? []).map(cellJson) })),
     })),
+    irqOff: irqOffTables(results),
     costs,
     asExpected: entriesOf(results).every(({ result }) => result.asExpected),
   }
@@ -150,7 +183,7 @@ export function matrixMarkdown(results: readonly MatrixResult[], costs: readonly
     for (const [at, row] of rows.entries()) lines.push(`| ${[asked.rows[at]?.name ?? '', ...row.map(linked)].join(' | ')} |`)
     lines.push('')
   }
-  lines.push(...apart(results), ...costMarkdown(costs, recording))
+  lines.push(...irqOffMarkdown(results), ...apart(results), ...costMarkdown(costs, recording))
   return `${lines.join('\n').trimEnd()}\n`
 }
 

@@ -1,6 +1,6 @@
 // What `gracewalk run` prints: one comparison over all combinations, locks, memory, verdicts, ratios.
 
-import { unusualValues } from '../scenario/runner/axes.ts'
+import { unusualChoices } from '../scenario/runner/axes.ts'
 import type { Verdict } from '../workload/replay/findings.ts'
 import { type Histogram, percentile } from '../workload/replay/histogram.ts'
 import type { ReplayResult, Skipped } from '../workload/replay/replay.ts'
@@ -47,12 +47,12 @@ export function runReport(combinations: readonly Combination[], assumed: boolean
 }
 
 function name(one: Measured): string {
-  return `${one.design}\n${[one.arch, ...unusualValues(one)].join(', ')}`
+  return `${one.design}\n${[one.arch, ...unusualChoices(one)].join(', ')}`
 }
 
 /** `vma-lock, x86_64`, and behind it what is not usual. */
 function title(one: Measured | Skipped): string {
-  return [one.design, one.arch, ...unusualValues(one)].join(', ')
+  return [one.design, one.arch, ...unusualChoices(one)].join(', ')
 }
 
 /** Median, 99th percentile and maximum in µs; below them how many in each run, and the time in them. */
@@ -166,7 +166,7 @@ export function pageMapping({ pageBytes, pageMap, moved }: Measured): string {
 
 /** `vma-lock`, and behind it what is not usual. */
 function without(one: Measured): string {
-  return [one.design, ...unusualValues(one)].join(', ')
+  return [one.design, ...unusualChoices(one)].join(', ')
 }
 
 /** One line for each thing beyond the first that ran on one architecture. */

@@ -3,13 +3,18 @@
 // powerpc's fragments, so that a half must not be while somebody may still walk it.
 import { Cache } from '../kernel/memory/slab.ts'
 import { SmapsWalk } from '../kernel/proc/smaps.ts'
-import type { Calls } from './runner/calls.ts'
+import type { Call, Calls } from './runner/calls.ts'
 import type { Stage } from './runner/stage.ts'
 import { type Scenario, scenario, type Variant } from './scenario.ts'
 
 const FILE = 'pagetable/s390-fragments.ts'
 const DRAFT = 'pte-free-defer-one-head'
 const WALKED = /use after free|reused too early|allocated twice|is not ordered with/
+/** The second draft, as posted, and with the type-safe list that was to follow; the third is the draft's own draft. */
+const HEAD_BITS = ['pte-free-defer-head-bits', 'pte-free-defer-head-bits-typesafe']
+const MM_LOCK = 'pte-free-defer-head-bits-mm-lock'
+const WITH_BATCHES = 'rcu-batch-head-bits'
+const BITS_FILE = 'pagetable/s390-head-bits.ts'
 const common = {
   cpus: 2,
   designs: ['vma-lock'],
@@ -34,13 +39,29 @@ export const twoDeferredHalves = scenario({
   name: 's390-two-deferred-halves',
   question: 'May both halves of a page be deferred together?',
   asked: 'thread 004, G. Schaefer, 1 June 2023: two page tables in one page could result in the same rcu_head reused; bugs.md, B1',
-  freeing: ['pte-free-defer', DRAFT, 'rcu-batch'],
+  freeing: ['pte-free-defer', DRAFT, 'rcu-batch', ...HEAD_BITS, MM_LOCK],
   setUp: (stage) => {
     const mm = tablesOf(stage, [4, 6])
     const munmap = (n: number): ReturnType<Calls['munmap']> => mm.munmap(stage.table(n), 1)
     return { calls: [[munmap(4)], [munmap(6), stage.waitForCallbacks]] }
   },
   expect: unsafeDraft,
+  variants: [
+    {
+      name: 'head-taken',
+      wrong: 'a half is queued by the rcu_head that the other half has',
+      edits: [{ file: BITS_FILE, from: '& BOTH) !== BOTH) queue(', to: '& BOTH) !== 0) queue(' }],
+      unsafe: /rcu_head|data race/,
+      on: { freeing: HEAD_BITS[0] as string },
+    },
+    {
+      name: 'other-half-forgotten',
+      wrong: 'the callback of one half does not queue the other, which waits for the rcu_head',
+      edits: [{ file: BITS_FILE, from: '& BOTH) !== 0) queue(', to: '& BOTH) > BOTH) queue(' }],
+      unsafe: /leak/,
+      on: { freeing: HEAD_BITS[0] as string },
+    },
+  ],
 })
 
 /**
@@ -53,7 +74,7 @@ function halfVsAllocation(name: string, question: string, waits: boolean, unsafe
     name,
     question,
     asked: 'thread 004, G. Schaefer, 1 June 2023: page->lru keeps the list of free fragments and lies over page->rcu_head; bugs.md, B2',
-    freeing: ['pte-free-defer', DRAFT],
+    freeing: ['pte-free-defer', DRAFT, ...HEAD_BITS],
     setUp: (stage) => {
       const mm = tablesOf(stage, [4])
       stage.now(1, mm.mmap(stage.table(6), 1))
@@ -98,7 +119,7 @@ export const deferredHalfVsReuse = scenario({
   name: 's390-deferred-half-vs-reuse',
   question: 'Is a half that was deferred handed out again under a walker that holds RCU alone?',
   asked: 'thread 004 and its follow-up: a page with a deferred half (PageActive) must never be on the list; algorithms.md 2.3, (iii)',
-  freeing: ['pte-free-defer', 'rcu-batch', 'immediate'],
+  freeing: ['pte-free-defer', 'rcu-batch', 'immediate', ...HEAD_BITS],
   setUp: (stage) => {
     const mm = tablesOf(stage, [4, 6])
     stage.now(1, mm.mmap(stage.table(8), 1))
@@ -129,7 +150,7 @@ export const lastHalfVsWalker = scenario({
   name: 's390-last-half-vs-walker',
   question: 'Is the page of the last half freed under a walker that holds RCU alone?',
   asked: 'thread 004: do the call_rcu once, for the case where both 2K fragments become unused',
-  freeing: ['pte-free-defer', 'rcu-batch'],
+  freeing: ['pte-free-defer', 'rcu-batch', ...HEAD_BITS],
   setUp: (stage) => {
     const mm = tablesOf(stage, [4])
     const page = stage.table(4)
@@ -169,7 +190,7 @@ export const bothWaysOfFreeing = scenario({
   name: 's390-freed-and-deferred',
   question: 'May one half of a page be freed after a batch while the other is deferred by itself?',
   asked: 'algorithms.md 2.3: page_table_free_rcu and pte_free_defer on one page; A, P and PageActive',
-  freeing: ['rcu-batch'],
+  freeing: ['rcu-batch', WITH_BATCHES],
   setUp: (stage) => {
     const mm = tablesOf(stage, [4, 6])
     // CPU 1 finds no memory for a batch, and defers its table.
@@ -177,4 +198,125 @@ export const bothWaysOfFreeing = scenario({
     return { calls: [[mm.munmap(stage.table(4), 1)], [mm.munmap(stage.table(6), 1), stage.waitForCallbacks]] }
   },
   expect: 'safe',
+  variants: [
+    {
+      name: 'pending-for-head',
+      wrong: 'who defers takes the rcu_head to be in use because the other half is pending, which it may be in a batch',
+      edits: [
+        {
+          file: BITS_FILE,
+          from: 'if (((count >>> HEAD_SHIFT) & BOTH) !== BOTH) queue',
+          to: 'if (((count >>> PENDING_SHIFT) & BOTH) !== BOTH) queue',
+        },
+      ],
+      unsafe: /leak/,
+      on: { freeing: WITH_BATCHES },
+    },
+  ],
+})
+
+/** A half of CPU 0's waits for the end of a grace period; the other is the last table of an address space whose exit CPU 1 does. */
+export const exitVsDeferredHalf = scenario({
+  ...common,
+  name: 's390-exit-vs-deferred-half',
+  question: 'May an address space exit while the page of a half that was deferred is put back on its list?',
+  asked: 'follow-up of thread 004, H. Dickins, 13 June 2023: what guarantees that the mm has not been freed before its lock is taken?',
+  freeing: ['pte-free-defer', 'rcu-batch', ...HEAD_BITS, MM_LOCK, WITH_BATCHES],
+  setUp: (stage) => {
+    const mm = tablesOf(stage, [4, 6])
+    stage.now(0, mm.munmap(stage.table(4), 1))
+    // Whoever exits has nothing of it loaded any more.
+    stage.newMm()
+    return { calls: [[stage.waitForCallbacks], [mm.exit()]] }
+  },
+  // Freed memory is poisoned, so that its lock is one that nobody will ever let go.
+  expect: ({ freeing }) => (freeing === MM_LOCK ? { unsafe: /waits for lock .*, nobody holds it|use after free/ } : 'safe'),
+  variants: [
+    {
+      name: 'outside-a-section',
+      wrong: 'the callback takes the lock of the list outside an RCU section, so that its memory may be given to something else meanwhile',
+      edits: [
+        { file: BITS_FILE, from: '  rcuReadLock()\n', to: '' },
+        { file: BITS_FILE, from: '  rcuReadUnlock()\n', to: '' },
+        { file: BITS_FILE, from: 'callRcu, rcuReadLock, rcuReadUnlock', to: 'callRcu' },
+      ],
+      unsafe: /use after free/,
+      on: { freeing: HEAD_BITS[1] as string },
+    },
+    {
+      name: 'list-of-the-dead',
+      wrong: 'once it has the lock the callback does not look again whether the other half is still in use',
+      edits: [
+        {
+          file: BITS_FILE,
+          from: '    if (((count >>> ALLOCATED_SHIFT) & BOTH) !== 0) listAdd(page + Page.next, list + PgtableList.list)\n    spinUnlock',
+          to: '    listAdd(page + Page.next, list + PgtableList.list)\n    spinUnlock',
+        },
+      ],
+      unsafe: /use after free|rcu_head|data race|leak|not ordered/,
+      on: { freeing: HEAD_BITS[1] as string },
+    },
+  ],
+})
+
+/** A half whose grace period is over goes back to the list; beside it CPU 1 defers the other half, or needs a table. */
+function comesBack(name: string, question: string, beside: (mm: Calls, stage: Stage) => readonly Call[]): Scenario {
+  return scenario({
+    ...common,
+    name,
+    question,
+    asked: 'follow-up of thread 004, H. Dickins, 20 June 2023: linked to the list again, or freed, when neither half is pending',
+    freeing: ['pte-free-defer', ...HEAD_BITS],
+    setUp: (stage) => {
+      const mm = tablesOf(stage, [4, 6])
+      stage.now(1, mm.mmap(stage.table(8), 1))
+      stage.now(0, mm.munmap(stage.table(4), 1))
+      return { calls: [[stage.waitForCallbacks], beside(mm, stage)] }
+    },
+    expect: 'safe',
+  })
+}
+
+/** The page is linked by one CPU and taken off by the other. */
+export const halfComesBackVsDefer = comesBack(
+  's390-half-comes-back-vs-defer',
+  'May a half be deferred while its page is put back on the list for the other?',
+  (mm, stage) => [mm.munmap(stage.table(6), 1)],
+)
+
+/** The half is handed out as soon as it is back. */
+export const halfComesBackVsAllocation = comesBack(
+  's390-half-comes-back-vs-allocation',
+  'May a half be handed out as soon as its grace period is over?',
+  (mm, stage) => [mm.write(stage.table(8), 7)],
+)
+
+/** One half is deferred, and its grace period has begun, when CPU 0 walks the other under RCU and CPU 1 unmaps it. */
+export const halfDuringAPeriod = scenario({
+  ...common,
+  name: 's390-half-during-a-period',
+  question: 'Does a half that is deferred during the grace period of the other wait for a whole one of its own?',
+  asked: 'follow-up of thread 004, H. Dickins, 20 June 2023: the callback sees that it must queue the rcu_head once more',
+  freeing: ['pte-free-defer', ...HEAD_BITS],
+  setUp: async (stage) => {
+    const mm = tablesOf(stage, [4, 6])
+    const { beginGracePeriod } = await stage.program<typeof import('./programs/grace-period.ts')>('grace-period')
+    stage.now(1, mm.munmap(stage.table(4), 1))
+    stage.now(
+      1,
+      stage.call('begin a grace period', () => beginGracePeriod()),
+    )
+    const page = stage.table(6)
+    return { calls: [[mm.smaps(page, 1, SmapsWalk.rcu)], [mm.munmap(page, 1), stage.waitForCallbacks]] }
+  },
+  expect: 'safe',
+  variants: [
+    {
+      name: 'other-half-at-once',
+      wrong: 'the callback of one half frees the other, too, which may have been unhooked since the grace period began',
+      edits: [{ file: BITS_FILE, from: '& BOTH) !== 0) queue(page, 1 - half)', to: '& BOTH) !== 0) headBitsFreeRcu(head, 1 - half)' }],
+      unsafe: WALKED,
+      on: { freeing: HEAD_BITS[0] as string },
+    },
+  ],
 })

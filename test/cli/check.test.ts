@@ -305,6 +305,17 @@ describe('gracewalk ablate', () => {
   const site = listed.sites.find(({ file, text }) => file === 'pagetable/tlb-flush.ts' && text.startsWith('shootDown'))!
 
   it('lists the sites', () => {
+    const ofOne = JSON.parse(gracewalk('ablate', 'srcu-reader-vs-updater', '--list', '--json').stdout) as typeof listed
+    // Only what that scenario executes: nothing of page tables, all of SRCU's read side, and one place of waiting.
+    expect(ofOne.sites.length).toBeLessThan(40)
+    const ids = ofOne.sites.map(({ id }) => id)
+    expect(ids.filter((id) => !/^(sync|machine|syscall|softirq)/.test(id))).toEqual([])
+    for (const operator of ['publish', 'wait', 'recheck'])
+      expect(ids.some((id) => id.startsWith('sync/srcu.ts:') && id.endsWith(operator))).toBe(true)
+    expect(gracewalk('ablate', 'srcu-reader-vs-updater', '--list', '--site', 'pagetable')).toMatchObject({
+      status: 2,
+      stderr: expect.stringContaining('execute none of these sites: srcu-reader-vs-updater'),
+    })
     const { status, stdout } = gracewalk('ablate', '--list', '--operator', 'flush')
     expect(status).toBe(0)
     expect(stdout).toContain(`${site.id} `)

@@ -81,6 +81,18 @@ describe('gracewalk run', () => {
     expect(archs({ arch: 's390,x86_64' })).toEqual(['s390', 'x86_64'])
   })
 
+  it('frees page tables by the policies that are asked for, and says which', { timeout: 120_000 }, () => {
+    const run = (...args: string[]) => gracewalk('run', STRACE, '--design', 'vma-lock', '--arch', 's390', '--touch', 'first', ...args)
+    const { status, stdout } = run('--freeing', 'pte-free-defer-head-bits,rcu-batch')
+    expect(status).toBe(0)
+    const verified = stdout.split('\n').flatMap((line) => /^(.*): verified: .*nothing leaked/.exec(line)?.[1] ?? [])
+    expect(verified).toEqual(['vma-lock, s390, pte-free-defer-head-bits', 'vma-lock, s390'])
+    expect(run('--freeing', 'pte-free-defer-head-bit')).toMatchObject({
+      status: 2,
+      stderr: expect.stringMatching(/pte-free-defer-head-bits/),
+    })
+  })
+
   it('gives machines one JSON object', () => {
     const { status, stdout } = gracewalk('run', STRACE, ...QUICK, '--json')
     expect(status).toBe(0)

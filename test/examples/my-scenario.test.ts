@@ -37,6 +37,7 @@ describe('examples/my-scenario', () => {
     if (verdict === 'violation') {
       expect(found.preemptions).toBe(0) // complete up to none, so that the violation has one
       expect(found.counterexample).toMatch(/^CPU 0 +CPU 1$/m)
+      expect(found.counterexample).toMatch(/^ {2}once\.ts: get/m)
     }
   })
 })

@@ -1,22 +1,28 @@
 // Tables that are halves of a page: the bits in the page's reference count, the list of pages with a half to spare, what is handed out
 // again and when; entries that are not zero when they are empty; tables of four pages, and more levels above a window than one.
-import { expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { EMPTY_PTE, PAGE_WORDS, PTE_TABLE_WORDS, UPPER_TABLE_ORDER } from '../../src/kernel/arch/arch.ts'
 import * as kernel from '../../src/kernel/kernel.ts'
 import { Global } from '../../src/kernel/machine/globals.ts'
 import { load, readOnce, thisCpu } from '../../src/kernel/machine/instructions.ts'
 import { listFirst } from '../../src/kernel/machine/list.ts'
 import { Cpu } from '../../src/kernel/machine/percpu.ts'
-import { Mm } from '../../src/kernel/memory/mm.ts'
+import { Mm, PgtableList } from '../../src/kernel/memory/mm.ts'
 import { Page, PageFlag, pageToVirt, virtToPage } from '../../src/kernel/memory/page.ts'
+import { Cache, slabObjectsInUse } from '../../src/kernel/memory/slab.ts'
 import { pteNone, upperTable } from '../../src/kernel/pagetable/entries.ts'
 import { findPmd } from '../../src/kernel/pagetable/levels.ts'
+import { pgtableListOf } from '../../src/kernel/pagetable/pgtable-list.ts'
+import { headBitsFreeDefer } from '../../src/kernel/pagetable/s390-head-bits.ts'
+import { RcuHead } from '../../src/kernel/sync/rcu.ts'
+import { RcuFunc } from '../../src/kernel/sync/rcu-func.ts'
 import { Vm } from '../../src/kernel/vma/vma.ts'
 import { attachCpu, bootMachine } from '../../src/machine/machine.ts'
 
 const RW = Vm.read | Vm.write | Vm.mayRead | Vm.mayWrite
 const TABLE = 4
 const A = 24
+const H = 26
 const P = 28
 
 function boot(freeing: string, more: object = {}): number {
@@ -43,9 +49,13 @@ function bits(page: number): [number, number] {
   return [(count >>> A) & 3, (count >>> P) & 3]
 }
 
+function listHead(mm: number): number {
+  return pgtableListOf(mm) + PgtableList.list
+}
+
 /** The pages on the mm's list, first to last. */
 function listed(mm: number): number[] {
-  const head = mm + Mm.pgtableList
+  const head = listHead(mm)
   const found: number[] = []
   for (let at = listFirst(head); at !== 0 && at !== head; at = load(at)) found.push(at - Page.next)
   return found
@@ -129,8 +139,81 @@ test('the first draft queues the rcu_head of a page that is on the list', () => 
   expect(listed(mm)).toEqual([page])
   kernel.sysMunmap(mm, 4 * TABLE, 1)
   // Still allocated, still the first of the list, and what was its place there is a callback now.
-  expect([bits(page), listFirst(mm + Mm.pgtableList)]).toEqual([[1, 0], page + Page.next])
-  expect(load(page + Page.next)).not.toBe(mm + Mm.pgtableList)
+  expect([bits(page), listFirst(listHead(mm))]).toEqual([[1, 0], page + Page.next])
+  expect(load(page + Page.next)).not.toBe(listHead(mm))
+})
+
+const HEAD_BITS = ['pte-free-defer-head-bits', 'pte-free-defer-head-bits-mm-lock', 'pte-free-defer-head-bits-typesafe']
+
+describe.each(HEAD_BITS)('%s', (freeing) => {
+  const heads = (page: number): number => (load(page + Page.refcount) >>> H) & 3
+
+  test('a deferred half is on no list while it is pending, and is handed out again after its grace period', () => {
+    const mm = boot(freeing)
+    const first = use(mm, 4)
+    use(mm, 6)
+    const page = virtToPage(first)
+    kernel.sysMunmap(mm, 4 * TABLE, 1)
+    expect([bits(page), heads(page), listed(mm)]).toEqual([[2, 1], 1, []])
+    expect(virtToPage(use(mm, 8))).not.toBe(page)
+    barrier()
+    expect([bits(page), heads(page), listed(mm)[0]]).toEqual([[2, 0], 0, page])
+    expect(use(mm, 10)).toBe(first)
+    end(mm)
+    expect(load(page + Page.flags)).toBe(0)
+  })
+
+  test('the rcu_head serves one half after the other', () => {
+    const mm = boot(freeing)
+    const page = virtToPage(use(mm, 4))
+    use(mm, 6)
+    kernel.sysMunmap(mm, 6 * TABLE, 1)
+    kernel.sysMunmap(mm, 4 * TABLE, 1)
+    // Both want it; it is queued for the half that came first.
+    expect([bits(page), heads(page), load(page + Page.rcuHead + RcuHead.func)]).toEqual([[0, 3], 3, RcuFunc.tableHighHalf])
+    barrier()
+    expect(load(page + Page.flags)).toBe(0)
+    end(mm)
+  })
+
+  test('a page that was on the list with its only table leaves it', () => {
+    const mm = boot(freeing)
+    const page = virtToPage(use(mm, 4))
+    expect(listed(mm)).toEqual([page])
+    kernel.sysMunmap(mm, 4 * TABLE, 1)
+    expect(listed(mm)).toEqual([])
+    barrier()
+    expect(load(page + Page.flags)).toBe(0)
+    end(mm)
+  })
+})
+
+test('the type-safe list goes with its address space, and its memory serves the next one', () => {
+  const mm = boot('pte-free-defer-head-bits-typesafe')
+  const list = pgtableListOf(mm)
+  use(mm, 4)
+  expect([list !== mm + Mm.pgtableList, slabObjectsInUse(Cache.pgtableList)]).toEqual([true, 1])
+  end(mm)
+  expect(slabObjectsInUse(Cache.pgtableList)).toBe(0)
+  const next = kernel.sysNewMm()
+  kernel.sysSwitchMm(next)
+  expect([pgtableListOf(next), listed(next)]).toEqual([list, []])
+  end(next)
+})
+
+test('one half may be freed in a batch and the other by head bits', () => {
+  const mm = boot('rcu-batch-head-bits')
+  const first = use(mm, 4)
+  use(mm, 6)
+  const page = virtToPage(first)
+  kernel.sysMunmap(mm, 4 * TABLE, 1)
+  expect([bits(page), listed(mm)]).toEqual([[2, 1], []])
+  kernel.enterKernel()
+  headBitsFreeDefer(tableOf(mm, 6))
+  expect([bits(page), load(page + Page.rcuHead + RcuHead.func)]).toEqual([[0, 3], RcuFunc.tableHighHalf])
+  kernel.exitKernel()
+  barrier()
+  expect(load(page + Page.flags)).toBe(0)
 })
 
 test('entries that map nothing are not zero: in fresh tables, in emptied ones, and in those that are handed out again', () => {

@@ -1,4 +1,8 @@
 // The stage: what a set-up can do before the first interleaving, what its calls are called, and that all of it is given back.
+import { copyFileSync, mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { basename, join } from 'node:path'
+import { pathToFileURL } from 'node:url'
 import { describe, expect, it } from 'vitest'
 import { openTree } from '../../src/check/index.ts'
 import { Vm } from '../../src/kernel/vma/vma.ts'
@@ -131,6 +135,16 @@ describe('a program', () => {
     const tree = await openTree()
     expect(await loadProgram(tree, 'barrier')).toBe(await loadProgram(tree, 'barrier'))
     const mine = await loadProgram<typeof import('./fixtures/kinds.ts')>(tree, counter)
+    // Places name its file as the user does, whatever was loaded before; one that ships by its path.
+    await loadProgram(tree, 'rcu')
+    const files = (): Set<string> => new Set(tree.sites.map(({ file }) => file))
+    expect([...files()]).toEqual(expect.arrayContaining(['kinds.ts', 'scenario/programs/rcu.ts']))
+    const directory = mkdtempSync(join(tmpdir(), 'gracewalk-'))
+    const other = join(directory, 'kinds.ts')
+    copyFileSync(counter, other)
+    await loadProgram(tree, pathToFileURL(other))
+    rmSync(directory, { recursive: true })
+    expect([...files()]).toContain(`${basename(directory)}/kinds.ts`)
     expect(mine).toBe(await loadProgram(tree, counter))
     expect(mine.three()).toBe(3)
   })

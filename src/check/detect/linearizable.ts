@@ -1,5 +1,7 @@
 // Results as if the calls had come one at a time: some order of the calls, in which whoever returned before another began comes
 // first, gives a sequential model the same results and the same address space at the end.
+import { VmFault } from '../../kernel/fault/fault.ts'
+import { Errno } from '../../kernel/machine/errno.ts'
 import type { CallDescription, CallRecord, Calls } from './calls.ts'
 import type { Detector, Scene } from './scene.ts'
 
@@ -43,6 +45,89 @@ export function explain(records: readonly CallRecord[], sequential: Sequential, 
   return search([])
 }
 
+/** How near a sequential order comes: the calls whose results are others in it, with those, and its end, if that is another. */
+export interface Nearest {
+  readonly order: readonly CallRecord[]
+  readonly differ: readonly { readonly record: CallRecord; readonly expected: unknown }[]
+  readonly end: string | null
+}
+
+/** Of the orders in which whoever returned before another began comes first, the one in which least is otherwise. */
+export function nearest(records: readonly CallRecord[], sequential: Sequential, state: string): Nearest {
+  let best: Nearest | null = null
+  const distance = ({ differ, end }: Nearest): number => differ.length + (end === null ? 0 : 1)
+  const search = (order: readonly CallRecord[]): void => {
+    const left = records.filter((record) => !order.includes(record))
+    for (const next of left) {
+      if (!left.some((other) => other !== next && other.returned <= next.began)) search([...order, next])
+    }
+    if (left.length > 0) return
+    const found = comparedWith(order, sequential, state)
+    if (best === null || distance(found) < distance(best)) best = found
+  }
+  search([])
+  return best as unknown as Nearest
+}
+
+function comparedWith(order: readonly CallRecord[], sequential: Sequential, state: string): Nearest {
+  const { agrees = (_call, expected, result) => expected === result } = sequential
+  const run = sequential.create()
+  const differ = order.flatMap((record) => {
+    if (record.description.nothingDone?.includes(record.result as number)) return []
+    const expected = run.apply(record.description)
+    return agrees(record.description, expected, record.result) ? [] : [{ record, expected }]
+  })
+  const end = run.state()
+  return { order, differ, end: end === state ? null : end }
+}
+
+/** `write of 7 to page 0x10`, `munmap of pages 0x10 to 0x12` (the last one is not of them). */
+function callText({ name, start, pages, stamp }: CallDescription): string {
+  const what = name === 'write' && stamp !== undefined ? `${name} of ${stamp} to` : `${name} of`
+  if (pages <= 0) return name
+  return pages === 1 ? `${what} page ${page(start)}` : `${what} pages ${page(start)} to ${page(start + pages)}`
+}
+
+function page(number: number): string {
+  return `0x${number.toString(16)}`
+}
+
+/** What a call came to. Results below 0 are errors, of accesses by users signals. */
+function resultText({ name }: CallDescription, result: unknown): string {
+  if (typeof result !== 'number') return `returned ${String(result)}`
+  if (result < 0) return ACCESSES.has(name) ? `ended in ${ENDS.get(-result) ?? -result}` : `failed with ${errnoName(-result)}`
+  if (name === 'read') return `found ${result}`
+  return result === 0 ? 'succeeded' : `returned ${result}`
+}
+
+/** Calls that are accesses by users: their results are negated bits of `VmFault`. */
+const ACCESSES: ReadonlySet<string> = new Set(['read', 'write', 'pin'])
+
+/** How an access ends that finds nothing. */
+const ENDS: ReadonlyMap<number, string> = new Map([
+  [VmFault.sigsegvMaperr, 'SIGSEGV: no mapping'],
+  [VmFault.sigsegvAccerr, 'SIGSEGV: no right'],
+  [VmFault.sigbus, 'SIGBUS'],
+  [VmFault.oom, 'want of memory'],
+  [VmFault.userfault, 'a question to userfaultfd'],
+])
+
+function errnoName(value: number): string {
+  return Object.entries(Errno).find(([, one]) => one === value)?.[0] ?? String(value)
+}
+
+/** That nothing explains `records`, and what the nearest order would have given. */
+export function unexplained(records: readonly CallRecord[], state: string, { order, differ, end }: Nearest): string {
+  const results = records.map(({ cpu, description, result }) => `CPU ${cpu}: ${callText(description)} ${resultText(description, result)}`)
+  const owned = ({ cpu, description }: CallRecord): string => `CPU ${cpu}'s ${description.name}`
+  const otherwise = differ.map(({ record, expected }) => `${owned(record)} would have ${resultText(record.description, expected)}`)
+  if (end !== null) otherwise.push(`the end would have been ${end}`)
+  return (
+    `no order of the calls explains their results; ${results.join(', ')}; at the end ${state}. ` +
+    `One after the other, the nearest is ${order.map(owned).join(', then ')}: ${otherwise.join(', and ')}`
+  )
+}
+
 /** Judges the results of executions in which all calls returned. */
 export function detectNonlinearizable(scene: Scene, calls: Calls, sequential: Sequential): Detector {
   return {
@@ -51,11 +136,10 @@ export function detectNonlinearizable(scene: Scene, calls: Calls, sequential: Se
       if (blocked !== 0 || records.length === 0 || records.length > MAX_CALLS) return
       const state = sequential.state(scene.words)
       if (explain(records, sequential, state) !== null) return
-      const results = records.map(({ cpu, description, result }) => `CPU ${cpu} ${description.name} returned ${String(result)}`)
       scene.report({
         detector: 'linearizability',
         bookkeeping: false,
-        message: `no order of the calls explains their results: ${results.join(', ')}; at the end ${state}`,
+        message: unexplained(records, state, nearest(records, sequential, state)),
         agent: -1,
         objects: [],
         related: [],

@@ -16,6 +16,8 @@ const fields = struct({
   geometryId: 1, // see `GeometryId`
   freeingId: 1, // how page tables are freed: see `pagetable/freeing.ts`
   fragmentMaps: 1, // whether pages of fragments have bitmaps beside them: `pagetable/fragment-maps.ts`
+  headBits: 1, // which form of the head bits of s390's halves, 0 for none: `HeadBits` in `pagetable/pgtable-list.ts`
+  pgtableListLock: 1, // the one lock of all lists in one of those forms
   designId: 1,
   indexId: 1, // these three: see `machine/axes.ts`
   rcuId: 1,

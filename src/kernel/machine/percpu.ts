@@ -3,7 +3,7 @@
 import { struct } from './struct.ts'
 
 /** Slab caches that a machine can have. */
-export const MAX_SLAB_CACHES = 13
+export const MAX_SLAB_CACHES = 14
 /** Entries of the software TLB for which there is room (a power of two); a geometry may use fewer. */
 export const TLB_ENTRIES = 256
 /** Words of one TLB entry: tag for reads, tag for writes, first word of the frame, the pte's frame and flags. */

@@ -10,6 +10,9 @@ import { Cache, kmemCacheFree } from './slab.ts'
 /** Words of a CPU mask: one bit per CPU, up to 1024. */
 export const CPUMASK_WORDS = 32
 
+/** struct pgtable_list (s390): pages of two tables of which one is allocated, under `lock`, which also guards whether it is. */
+export const PgtableList = struct({ lock: 1, list: ListHead.size })
+
 /**
  * `mapCount`, `totalVm` (pages), `brk` (pages), `tree`: written under mmap_lock for writing. `tableWords`: atomic.
  * `rss`: a line per CPU follows the structure, written by its CPU alone.
@@ -32,8 +35,8 @@ export const Mm = struct({
   brkUnused: 1, // bytes of its last page behind the break
   mmapBase: 1,
   pteFragment: 1, // next unused fragment of the current table page; pageTableLock
-  contextLock: 1,
-  pgtableList: ListHead.size, // pages of two tables of which one is allocated; contextLock
+  pgtableList: PgtableList.size, // see `pagetable/pgtable-list.ts`
+  pgtableListAt: 1, // where it lies instead, if the freeing policy wants its memory to be type-safe; else 0
   tableWords: 1, // words of page tables in use
   tablePeak: 1,
   tlbFlushPending: 1, // gathers under way
@@ -87,5 +90,8 @@ export function mmGrab(mm: number): void {
 
 /** mmdrop: lets it go; the last one frees the structure. */
 export function mmDrop(mm: number): void {
-  if (atomicAdd(mm + Mm.count, -1) === 0) kmemCacheFree(Cache.mm, mm)
+  if (atomicAdd(mm + Mm.count, -1) !== 0) return
+  const list = load(mm + Mm.pgtableListAt)
+  if (list !== 0) kmemCacheFree(Cache.pgtableList, list)
+  kmemCacheFree(Cache.mm, mm)
 }

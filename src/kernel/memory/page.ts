@@ -8,7 +8,7 @@ import { struct } from '../machine/struct.ts'
 
 /**
  * `next`/`prev`: `lru`, or `rcu_head` (next, func), or the buddy or per-CPU free list, or where a table page has its `fragmentMaps`. `mapping`: anon_vma | 1, file, or a
- * table's mm. `index`: page offset, or how many fragments of a table page are in use (`pt_frag_refcount`). `ptl`: the page-table lock, over `private`. `mapcount`: mappings less one, or the page's type.
+ * table's mm or struct pgtable_list. `index`: page offset, or how many fragments of a table page are in use (`pt_frag_refcount`). `ptl`: the page-table lock, over `private`. `mapcount`: mappings less one, or the page's type.
  */
 export const Page = struct({
   flags: 1,
@@ -18,6 +18,7 @@ export const Page = struct({
   fragmentMaps: { at: 'next' },
   mapping: 1,
   ptMm: { at: 'mapping' },
+  ptList: { at: 'mapping' },
   index: 1,
   ptFragRefcount: { at: 'index' },
   ptl: 1,

@@ -25,6 +25,7 @@ export const Cache = Object.freeze({
   inode: 10,
   fragmentMaps: 11,
   mempolicy: 12,
+  pgtableList: 13,
 })
 
 /**

@@ -3,9 +3,10 @@
 import { FRAGMENTS, Fragments } from '../arch/arch.ts'
 import { Global } from '../machine/globals.ts'
 import { load } from '../machine/instructions.ts'
+import { HeadBits } from './pgtable-list.ts'
 import { pteFreeDefer } from './pte-free-defer.ts'
 import { pteFreeDeferBitmap, pteFreeDeferBitmapFixed } from './pte-free-defer-bitmap.ts'
-import { pteFreeDeferIncrements, pteFreeDeferOneHead } from './pte-free-defer-drafts.ts'
+import { pteFreeDeferHeadBits, pteFreeDeferIncrements, pteFreeDeferOneHead } from './pte-free-defer-drafts.ts'
 import { halfRemove } from './s390-fragments.ts'
 import { Level, tableFreeMemory } from './table-alloc.ts'
 import { pmdpGetLocklessSync, tlbRemoveTableSyncOne } from './tlb-flush.ts'
@@ -34,6 +35,13 @@ import { pmdpGetLocklessSync, tlbRemoveTableSyncOne } from './tlb-flush.ts'
  * - `pteFreeDeferBitmap`: the sketch of June 2023 for powerpc, as it stands in the mail: bits for deferred fragments in a structure
  *   beside the page. Wrong: one deferral alone is never freed, three queue one rcu_head twice.
  * - `pteFreeDeferBitmapFixed`: the same put right. Safe as `rcuBatch`.
+ * - `pteFreeDeferHeadBits`: the second s390 draft of June 2023, as posted (`s390-head-bits.ts`): a third bit of each half says who has the
+ *   page's rcu_head, and one lock for all mms guards their lists. Safe as `rcuBatch`. This and the next three are for pages of two tables
+ *   that are handed out again; elsewhere they are `pteFreeDefer` and `rcuBatch`.
+ * - `pteFreeDeferHeadBitsMmLock`: as it was a week earlier, with the lock of the mm itself. Wrong: the callback takes it in an mm that may
+ *   be freed.
+ * - `pteFreeDeferHeadBitsTypesafe`: with the patch that was to follow, where list and lock lie in type-safe memory. Safe as `rcuBatch`.
+ * - `rcuBatchHeadBits`: `rcuBatch` that defers as the last one does when there is no memory for a batch.
  */
 export const Freeing = Object.freeze({
   rcuBatch: 0,
@@ -46,13 +54,23 @@ export const Freeing = Object.freeze({
   rcuBatchIpiFallback: 7,
   pteFreeDeferBitmap: 8,
   pteFreeDeferBitmapFixed: 9,
+  pteFreeDeferHeadBits: 10,
+  pteFreeDeferHeadBitsMmLock: 11,
+  pteFreeDeferHeadBitsTypesafe: 12,
+  rcuBatchHeadBits: 13,
 })
 
 /**
- * Their names on the command line, by number, whether pages of fragments have bitmaps beside them (see `fragment-maps.ts`), and
- * whether they are drafts that lose tables. A machine records the number: append, never reorder.
+ * Their names on the command line, by number, whether pages of fragments have bitmaps beside them (see `fragment-maps.ts`), which form of
+ * head bits the halves of a page have (a value of `HeadBits`; where tables are no halves such a policy is another's equal), and
+ * whether they are drafts that lose tables, or worse. A machine records the number: append, never reorder.
  */
-export const freeings: readonly { readonly name: string; readonly fragmentMaps?: boolean; readonly draft?: boolean }[] = Object.freeze([
+export const freeings: readonly {
+  readonly name: string
+  readonly fragmentMaps?: boolean
+  readonly headBits?: number
+  readonly draft?: boolean
+}[] = Object.freeze([
   Object.freeze({ name: 'rcu-batch' }),
   Object.freeze({ name: 'immediate' }),
   Object.freeze({ name: 'ipi' }),
@@ -63,6 +81,10 @@ export const freeings: readonly { readonly name: string; readonly fragmentMaps?:
   Object.freeze({ name: 'rcu-batch-ipi-fallback' }),
   Object.freeze({ name: 'pte-free-defer-bitmap', fragmentMaps: true, draft: true }),
   Object.freeze({ name: 'pte-free-defer-bitmap-fixed', fragmentMaps: true }),
+  Object.freeze({ name: 'pte-free-defer-head-bits', headBits: HeadBits.oneLock }),
+  Object.freeze({ name: 'pte-free-defer-head-bits-mm-lock', headBits: HeadBits.mmLock, draft: true }),
+  Object.freeze({ name: 'pte-free-defer-head-bits-typesafe', headBits: HeadBits.typesafe }),
+  Object.freeze({ name: 'rcu-batch-head-bits', headBits: HeadBits.typesafe }),
 ])
 
 /** The machine's policy: a value of `Freeing`. */
@@ -79,7 +101,7 @@ export function tablesOutliveRcuReaders(): boolean {
 /** Whether a full batch of tables goes through RCU by the rcu_head of the batch. */
 export function batchesGoThroughRcu(): boolean {
   const policy = freeingPolicy()
-  return policy === Freeing.rcuBatch || policy === Freeing.rcuBatchIpiFallback
+  return policy === Freeing.rcuBatch || policy === Freeing.rcuBatchIpiFallback || policy === Freeing.rcuBatchHeadBits
 }
 
 /**
@@ -104,7 +126,8 @@ export function tableJoinsBatch(table: number, level: number): void {
 function tablesAreDeferredEach(): boolean {
   const policy = freeingPolicy()
   if (policy === Freeing.pteFreeDefer || policy === Freeing.pteFreeDeferOneHead || policy === Freeing.pteFreeDeferIncrements) return true
-  return policy === Freeing.pteFreeDeferBitmap || policy === Freeing.pteFreeDeferBitmapFixed
+  if (policy === Freeing.pteFreeDeferBitmap || policy === Freeing.pteFreeDeferBitmapFixed) return true
+  return policy >= Freeing.pteFreeDeferHeadBits && policy <= Freeing.pteFreeDeferHeadBitsTypesafe
 }
 
 /** Disposes of one table of `level`, unhooked, flushed and no longer counted by its mm; a batch takes no part in it. */
@@ -115,6 +138,7 @@ export function freeUnhookedTable(table: number, level: number): void {
   else if (policy === Freeing.pteFreeDeferBitmap) pteFreeDeferBitmap(table, level)
   else if (policy === Freeing.pteFreeDeferBitmapFixed) pteFreeDeferBitmapFixed(table, level)
   else if (policy === Freeing.rcuBatch || policy === Freeing.pteFreeDefer) pteFreeDefer(table, level)
+  else if (policy >= Freeing.pteFreeDeferHeadBits) pteFreeDeferHeadBits(table, level)
   else {
     // No batch was to be had: whoever has interrupts off is waited for, whoever holds RCU is not.
     if (policy === Freeing.rcuBatchIpiFallback) tlbRemoveTableSyncOne()

@@ -7,6 +7,7 @@ import { callRcu } from '../sync/rcu.ts'
 import { RcuFunc } from '../sync/rcu-func.ts'
 import { pteFreeDefer } from './pte-free-defer.ts'
 import { halfFreeDeferOneHead } from './s390-fragments.ts'
+import { headBitsFreeDefer } from './s390-head-bits.ts'
 import { Level, pteFragmentFree, tableIsFragment } from './table-alloc.ts'
 
 /** What a deferred fragment counts in its page's refcount: more than any page has fragments. */
@@ -19,6 +20,12 @@ const DEFERRED = 0x10000
 export function pteFreeDeferOneHead(table: number, level: number): void {
   if (level === Level.pte && FRAGMENTS === Fragments.halves) halfFreeDeferOneHead(table)
   else if (tableIsFragment(level)) callRcu(virtToPage(table) + Page.rcuHead, RcuFunc.tableFragment)
+  else pteFreeDefer(table, level)
+}
+
+/** The second draft for s390: halves of a page have bits for its rcu_head. */
+export function pteFreeDeferHeadBits(table: number, level: number): void {
+  if (level === Level.pte && FRAGMENTS === Fragments.halves) headBitsFreeDefer(table)
   else pteFreeDefer(table, level)
 }
 

@@ -6,33 +6,35 @@ import { PAGE_WORDS, PTE_TABLE_WORDS } from '../arch/arch.ts'
 import { allocated, freed, Kind } from '../machine/annotations.ts'
 import { atomicAdd, atomicAnd, atomicOr, load, readOnce, store } from '../machine/instructions.ts'
 import { listAdd, listAddTail, listDelInit, listFirst } from '../machine/list.ts'
-import { Mm, mmDrop, mmGrab } from '../memory/mm.ts'
+import { mmDrop, mmGrab, PgtableList } from '../memory/mm.ts'
 import { Page, PageFlag, pageToVirt, virtToPage } from '../memory/page.ts'
 import { allocPage, freePage } from '../memory/page-alloc.ts'
 import { callRcu } from '../sync/rcu.ts'
 import { RcuFunc } from '../sync/rcu-func.ts'
 import { spinLock, spinUnlock } from '../sync/spinlock.ts'
 import { clearPtes } from './entries.ts'
-
-const ALLOCATED_SHIFT = 24
-const PENDING_SHIFT = 28
-const BOTH = 3
-
-function halfNumber(table: number): number {
-  return (table - pageToVirt(virtToPage(table))) / PTE_TABLE_WORDS
-}
-
-/** The mm whose tables lie in `page`. The first draft of deferral keeps the number of a half in the low bit. */
-function mmOf(page: number): number {
-  return load(page + Page.ptMm) & ~1
-}
+import {
+  ALLOCATED_SHIFT,
+  BOTH,
+  halfNumber,
+  mmOfPage,
+  PENDING_SHIFT,
+  pgtableListLock,
+  pgtableListOf,
+  pgtableListOfPage,
+  setPgtableListOfPage,
+  usesHeadBits,
+} from './pgtable-list.ts'
+import { headBitsFree, headBitsRemove } from './s390-head-bits.ts'
 
 /** page_table_alloc: an empty half for `mm`, from the first page of its list or a fresh one. Returns its first word, or 0. */
 export function halfAlloc(mm: number): number {
-  spinLock(mm + Mm.contextLock)
-  const first = listFirst(mm + Mm.pgtableList)
+  const list = pgtableListOf(mm)
+  const lock = pgtableListLock(list)
+  spinLock(lock)
+  const first = listFirst(list + PgtableList.list)
   const table = first === 0 ? 0 : halfTake(first - Page.next)
-  spinUnlock(mm + Mm.contextLock)
+  spinUnlock(lock)
   return table !== 0 ? table : halfFromFreshPage(mm)
 }
 
@@ -55,12 +57,14 @@ function halfFromFreshPage(mm: number): number {
   if (page === 0) return 0
   const table = pageToVirt(page)
   clearPtes(table, PAGE_WORDS)
-  store(page + Page.ptMm, mm)
+  setPgtableListOfPage(page, mm)
   store(page + Page.refcount, load(page + Page.refcount) | (1 << ALLOCATED_SHIFT))
   allocated(table, PTE_TABLE_WORDS, Kind.tablePart)
-  spinLock(mm + Mm.contextLock)
-  listAdd(page + Page.next, mm + Mm.pgtableList)
-  spinUnlock(mm + Mm.contextLock)
+  const list = pgtableListOf(mm)
+  const lock = pgtableListLock(list)
+  spinLock(lock)
+  listAdd(page + Page.next, list + PgtableList.list)
+  spinUnlock(lock)
   return table
 }
 
@@ -69,17 +73,22 @@ function halfFromFreshPage(mm: number): number {
  * that its page goes to the end of the list. Its mm is still there.
  */
 export function halfRemove(table: number, delayed: number): void {
+  if (usesHeadBits()) {
+    headBitsRemove(table, 0)
+    return
+  }
   const page = virtToPage(table)
-  const mm = mmOf(page)
   const half = halfNumber(table)
-  spinLock(mm + Mm.contextLock)
+  const list = pgtableListOfPage(page)
+  const lock = pgtableListLock(list)
+  spinLock(lock)
   const count = atomicAdd(page + Page.refcount, (1 << (PENDING_SHIFT + half)) - (1 << (ALLOCATED_SHIFT + half)))
   const otherInUse = ((count >>> ALLOCATED_SHIFT) & BOTH) !== 0
   // Of a page with a deferred half nothing is handed out any more, and its rcu_head must stay free.
   if (!otherInUse || (readOnce(page + Page.flags) & PageFlag.active) !== 0) listDelInit(page + Page.next)
-  else if (delayed !== 0) listAddTail(page + Page.next, mm + Mm.pgtableList)
-  else listAdd(page + Page.next, mm + Mm.pgtableList)
-  spinUnlock(mm + Mm.contextLock)
+  else if (delayed !== 0) listAddTail(page + Page.next, list + PgtableList.list)
+  else listAdd(page + Page.next, list + PgtableList.list)
+  spinUnlock(lock)
 }
 
 /** The second part, __tlb_remove_table: the half is pending no more. Its mm may be gone. The last one frees the page. */
@@ -94,6 +103,10 @@ function halfRelease(table: number): void {
 
 /** Frees a half that nobody can reach: one that is pending since it was unhooked, or page_table_free of one that is not. */
 export function halfFree(table: number): void {
+  if (usesHeadBits()) {
+    headBitsFree(table)
+    return
+  }
   if ((readOnce(virtToPage(table) + Page.refcount) & (1 << (PENDING_SHIFT + halfNumber(table)))) === 0) halfRemove(table, 0)
   freed(table, PTE_TABLE_WORDS, Kind.tablePart)
   halfRelease(table)
@@ -115,7 +128,7 @@ export function halfFreeDefer(table: number): void {
  */
 export function halfFreeDeferOneHead(table: number): void {
   const page = virtToPage(table)
-  const mm = mmOf(page)
+  const mm = mmOfPage(page)
   mmGrab(mm)
   store(page + Page.ptMm, mm | halfNumber(table))
   callRcu(page + Page.rcuHead, RcuFunc.tableHalf)
@@ -125,7 +138,7 @@ export function halfFreeDeferOneHead(table: number): void {
 export function halfFreeRcu(head: number): void {
   const page = head - Page.rcuHead
   const half = load(page + Page.ptMm) & 1
-  const mm = mmOf(page)
+  const mm = mmOfPage(page)
   store(page + Page.ptMm, mm)
   halfFree(pageToVirt(page) + half * PTE_TABLE_WORDS)
   mmDrop(mm)

@@ -17,4 +17,6 @@ export const RcuFunc = Object.freeze({
   tableHalf: 13,
   vmaAndFile: 16,
   mempolicy: 17,
+  tableLowHalf: 18,
+  tableHighHalf: 19,
 })

@@ -2,12 +2,12 @@
 import { design } from '../design/design.ts'
 import { Global } from '../machine/globals.ts'
 import { atomicAdd, load, store } from '../machine/instructions.ts'
-import { initListHead } from '../machine/list.ts'
 import { putFile } from '../memory/file.ts'
 import { Mm, mmDrop, mmWords } from '../memory/mm.ts'
 import { Cache, kmemCacheAlloc, kmemCacheFree } from '../memory/slab.ts'
 import { CEILING_ALL, FLOOR_ALL, freePgdRange } from '../pagetable/free-pgtables.ts'
 import { tlbFinishMmu, tlbGatherMmu } from '../pagetable/mmu-gather.ts'
+import { pgtableListAlloc } from '../pagetable/pgtable-list.ts'
 import { Level, pteFragmentDestroy, tableAlloc, tableFree } from '../pagetable/table-alloc.ts'
 import { switchMm } from '../pagetable/tlb-flush.ts'
 import { unmapPageRange } from '../pagetable/zap.ts'
@@ -27,15 +27,18 @@ export function mmAlloc(): number {
   const words = mmWords(load(Global.nrCpus))
   for (let i = 0; i < words; i++) store(mm + i, 0)
   initRwsem(mm + Mm.mmapLock)
-  initListHead(mm + Mm.pgtableList)
   store(mm + Mm.users, 1)
   store(mm + Mm.count, 1)
+  if (pgtableListAlloc(mm) !== 0) {
+    kmemCacheFree(Cache.mm, mm)
+    return 0
+  }
   store(mm + Mm.id, atomicAdd(Global.nextMmId, 1))
   store(mm + Mm.mmapBase, load(Global.mmapBase))
   design.mmInit(mm)
   const pgd = tableAlloc(mm, Level.pgd)
   if (pgd === 0) {
-    kmemCacheFree(Cache.mm, mm)
+    mmDrop(mm)
     return 0
   }
   store(mm + Mm.pgd, pgd)

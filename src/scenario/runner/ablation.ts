@@ -145,6 +145,21 @@ export async function ablateSites(
   return sites.map(({ id }) => results.get(id) as Ablated)
 }
 
+/**
+ * Those of `sites` that ablation with `scenarios` would try: what is executed in one of their combinations where it is to be safe, and
+ * what a scenario is about. Of a design of the user's it is all, because what is executed of it is not counted.
+ */
+export async function sitesOf(
+  sites: readonly AblationSite[],
+  files: Readonly<Record<string, string>>,
+  scenarios: readonly Scenario[],
+  options: AblationOptions,
+): Promise<readonly AblationSite[]> {
+  if (options.design !== undefined) return sites
+  const covered = await coverage(cellsOfAblation(scenarios, options.wanted ?? {}), sites, options)
+  return sites.filter((site) => covered.some((one) => one.sites.has(site.id)) || scenarios.some((one) => isAbout(one, site, files)))
+}
+
 /** What each cell executes. Counting slows a thread down for good, so that others do it. */
 async function coverage(
   cells: readonly Tried[],

@@ -1,5 +1,5 @@
 // What can be selected: the axes, and the names of every value of them.
-import { Invalidate } from '../../kernel/arch/arch.ts'
+import { Fragments, Invalidate } from '../../kernel/arch/arch.ts'
 import { architectures } from '../../kernel/arch/architectures.ts'
 import { designs } from '../../kernel/design/designs.ts'
 import { rcuFlavours, tableAllocations, vmaIndexes } from '../../kernel/machine/axes.ts'
@@ -47,6 +47,24 @@ function notUsual(combination: Partial<Combination>): readonly (readonly [axis: 
     const value = combination[axis]
     return value === undefined || value === USUAL[axis] ? [] : [[axis, value] as const]
   })
+}
+
+/** The policy of freeing page tables that is meant where none is named. */
+export const USUAL_FREEING = 'rcu-batch'
+
+/** The policy of `freeing`, where it is not the usual one, and behind it the values of further axes that are not. */
+export function unusualChoices(chosen: Partial<Combination>): readonly string[] {
+  const { freeing = USUAL_FREEING } = chosen
+  return [...(freeing === USUAL_FREEING ? [] : [freeing]), ...unusualValues(chosen)]
+}
+
+/**
+ * Whether the policy called `freeing` is one of its own on `arch`: policies about the halves of a page are another's equal where tables
+ * are none.
+ */
+export function isDistinct(freeing: string, arch: string): boolean {
+  const headBits = freeings.find(({ name }) => name === freeing)?.headBits !== undefined
+  return !headBits || architectures.find(({ name }) => name === arch)?.fragments === Fragments.halves
 }
 
 /** `vma-lock, x86_64, rcu-batch`, and behind it what is not usual. */

@@ -4,7 +4,7 @@ import { architectures } from '../../kernel/arch/architectures.ts'
 import { designs } from '../../kernel/design/designs.ts'
 import { isDesignFile } from '../../machine/own-design.ts'
 import type { Scenario } from '../scenario.ts'
-import { AXES, type Combination, isUsual, shortCombination, USUAL, USUAL_DESIGNS } from './axes.ts'
+import { AXES, type Combination, isDistinct, isUsual, shortCombination, USUAL, USUAL_DESIGNS } from './axes.ts'
 import type { Cell } from './cells.ts'
 import { cellOf } from './check.ts'
 import { ScenarioError } from './errors.ts'
@@ -19,6 +19,11 @@ export interface MatrixTable {
   readonly of: string
   readonly columns: readonly string[]
   readonly rows: readonly MatrixRow[]
+  /**
+   * Where rows are policies of freeing, who walks page tables on CPU 0 in the cells of each column while the others unmap; null where
+   * nobody does.
+   */
+  readonly walkers?: readonly (string | null)[]
 }
 
 /** One row. */
@@ -54,6 +59,9 @@ const FAULTS = [
   'dontneed-vs-fault',
 ]
 
+/** The one question of those below in which nobody walks. */
+const TOGETHER = 'two tables at once'
+
 /**
  * Walks without mmap_lock, or with it, beside a munmap that frees tables; and tables that are freed together. Of several scenarios the
  * one that asks about the architecture.
@@ -62,7 +70,7 @@ const WALKS: readonly (readonly [column: string, ...scenarios: string[]])[] = [
   ['smaps, mmap_lock', 'smaps-under-mmap-lock-vs-munmap'],
   ['smaps, interrupts off', 'smaps-irq-off-vs-munmap'],
   ['smaps, RCU', 'smaps-under-rcu-vs-munmap'],
-  ['two tables at once', 'two-deferred-fragments', 'two-deferred-fragments-of-256'],
+  [TOGETHER, 'two-deferred-fragments', 'two-deferred-fragments-of-256'],
 ]
 
 /** The tables of `scenarios`, as far as combinations are wanted. */
@@ -131,13 +139,22 @@ function onScenarios(asked: readonly Scenario[], chosen: readonly string[], arch
   }
 }
 
+/** Those that are not another's equal on `arch`. */
+function distinct(policies: readonly string[], arch: string): readonly string[] {
+  return policies.filter((freeing) => isDistinct(freeing, arch))
+}
+
 function designsAndFreeing(scenario: Scenario, chosen: readonly string[], policies: readonly string[], arch: string): MatrixTable {
   return {
     title: `Designs and freeing policies, on ${arch}`,
     says: scenario.question,
     of: 'freeing policy',
     columns: chosen,
-    rows: policies.map((freeing) => ({ name: freeing, cells: chosen.map((design) => cellFor(scenario, { design, arch, freeing })) })),
+    walkers: chosen.map((design) => `fault, ${design}`),
+    rows: distinct(policies, arch).map((freeing) => ({
+      name: freeing,
+      cells: chosen.map((design) => cellFor(scenario, { design, arch, freeing })),
+    })),
   }
 }
 
@@ -148,7 +165,8 @@ function freeingOn(arch: string, walks: readonly (readonly [string, readonly Sce
     says: 'Who may walk page tables while a munmap frees them, by what the walker holds; and two tables that are freed at once.',
     of: 'freeing policy',
     columns: walks.map(([column]) => column),
-    rows: policies.map((freeing) => ({
+    walkers: walks.map(([column]) => (column === TOGETHER ? null : column)),
+    rows: distinct(policies, arch).map((freeing) => ({
       name: freeing,
       cells: walks.map(([, asked]) => {
         const cells = asked.map((scenario) => cellFor(scenario, { design: 'vma-lock', arch, freeing }))

@@ -9,7 +9,13 @@ import { ScenarioError } from './errors.ts'
 /** The programs that ship, as source. */
 const SHIPPED = new URL('../../../src/scenario/programs/', import.meta.url)
 
-const loaded = new WeakMap<Tree, Map<string, Promise<unknown>>>()
+interface Loaded {
+  readonly module: Promise<unknown>
+  /** What its places call the file. */
+  readonly shown: string
+}
+
+const loaded = new WeakMap<Tree, Map<string, Loaded>>()
 
 /**
  * Loads a program: the name of one that ships (`barrier`), or the URL of a TypeScript file. Throws `ScenarioError` with the
@@ -17,17 +23,30 @@ const loaded = new WeakMap<Tree, Map<string, Promise<unknown>>>()
  */
 export function loadProgram<M>(tree: Tree, program: string | URL): Promise<Stepped<M>> {
   const url = typeof program === 'string' ? new URL(`${program}.ts`, SHIPPED) : program
-  const known = loaded.get(tree) ?? new Map<string, Promise<unknown>>()
+  const known = loaded.get(tree) ?? new Map<string, Loaded>()
   loaded.set(tree, known)
-  let module = known.get(url.href)
-  if (module === undefined) {
-    module = load(tree, url, known.size)
-    known.set(url.href, module)
+  let found = known.get(url.href)
+  if (found === undefined) {
+    const shown = nameOf(url, new Set([...known.values()].map((one) => one.shown)))
+    found = { module: load(tree, url, known.size, shown), shown }
+    known.set(url.href, found)
   }
-  return module as Promise<Stepped<M>>
+  return found.module as Promise<Stepped<M>>
 }
 
-async function load(tree: Tree, url: URL, number: number): Promise<unknown> {
+/**
+ * What places in a program call its file: one that ships by its path, one of the user's by its own name, and as many directories before
+ * it as tell it from those in `taken`. Not by its whole path, so that a replay file is good elsewhere, too.
+ */
+function nameOf(url: URL, taken: ReadonlySet<string>): string {
+  if (url.href.startsWith(SHIPPED.href)) return `scenario/programs/${url.href.slice(SHIPPED.href.length)}`
+  const parts = fileURLToPath(url).split(/[\\/]/)
+  let length = 1
+  while (length < parts.length && taken.has(parts.slice(-length).join('/'))) length++
+  return parts.slice(-length).join('/')
+}
+
+async function load(tree: Tree, url: URL, number: number, shown: string): Promise<unknown> {
   const file = fileURLToPath(url)
   let text: string
   try {
@@ -37,7 +56,7 @@ async function load(tree: Tree, url: URL, number: number): Promise<unknown> {
   }
   const name = (url.pathname.split('/').at(-1) as string).replace(/\.ts$/, '')
   try {
-    return await tree.load(`scenario/${name}${number === 0 ? '' : `-${number}`}.ts`, ownSpecifiers(text))
+    return await tree.load(`scenario/${name}${number === 0 ? '' : `-${number}`}.ts`, ownSpecifiers(text), undefined, shown)
   } catch (error) {
     if (error instanceof SourceRefused) throw new ScenarioError(refusal(file, error), { cause: error })
     throw error

@@ -9,6 +9,8 @@ export interface ReplayOptions {
   readonly index?: string
   readonly rcu?: string
   readonly tables?: string
+  /** How page tables are freed: `rcu-batch`. */
+  readonly freeing?: string
   /** Default 2. */
   readonly cpus?: number
   /** Default `scale`. */

@@ -36,6 +36,7 @@ export interface Asked {
   readonly index: string
   readonly rcu: string
   readonly tables: string
+  readonly freeing: string
 }
 
 /** What was measured. */
@@ -84,10 +85,10 @@ const MOST_RUNS = 20
 /** Replays `program`. Rejects with the error of a CPU that died; throws MachineOptionError for options that do not fit. */
 export async function replay(program: Program, options: ReplayOptions): Promise<ReplayResult | Skipped> {
   const arch = archByName(options.arch)
-  const { design, index = 'maple', rcu = 'quiescent', tables = 'one' } = options
+  const { design, index = 'maple', rcu = 'quiescent', tables = 'one', freeing = 'rcu-batch' } = options
   await loadDesign(design)
   if (!isDesignFile(design)) designByName(design)
-  const asked = { design, arch: arch.name, index, rcu, tables }
+  const asked = { design, arch: arch.name, index, rcu, tables, freeing }
   const translation = translateProgram(program, arch, options.pageMap ?? 'scale')
   if (typeof translation === 'string') return { ...asked, skipped: translation }
   const cpus = options.cpus ?? 2
