@@ -21,7 +21,7 @@ export { Remap } from './kernel/syscall/mremap.ts'
 export { Vm } from './kernel/vma/vma.ts'
 export type { Combination } from './scenario/runner/axes.ts'
 export type { Call, Calls } from './scenario/runner/calls.ts'
-export { READ_ONLY, READ_WRITE } from './scenario/runner/calls.ts'
+export { READ_ONLY, READ_WRITE, SHARED } from './scenario/runner/calls.ts'
 export { ScenarioError } from './scenario/runner/errors.ts'
 export type { Stage } from './scenario/runner/stage.ts'
 export { type Expectation, type Play, type Scenario, scenario, type Variant } from './scenario/scenario.ts'
@@ -35,8 +35,11 @@ export interface Checked extends ExploreReport {
   readonly counterexample: string
 }
 
-/** What is checked, of which combination, and what may be spent; the scenario's first combination where nothing is said. */
-export type CheckLibraryOptions = CheckOptions & Partial<Combination>
+/**
+ * What is checked, of which combination, and what may be spent; the scenario's first combination where nothing is said. `variant`: the
+ * name of one of its broken variants.
+ */
+export type CheckLibraryOptions = CheckOptions & Partial<Combination> & { readonly variant?: string }
 
 function find(name: string): { scenario: Scenario; variant: string | null } {
   const [plain, variant = null] = name.split(':') as [string, string | undefined]
@@ -47,9 +50,9 @@ function find(name: string): { scenario: Scenario; variant: string | null } {
 
 /** Checks one scenario (or one that ships, by name; `name:variant` for a broken variant) on one combination. */
 export async function check(what: Scenario | string, options: CheckLibraryOptions = {}): Promise<Checked> {
-  const { design, arch, freeing, index, rcu, tables, ...rest } = options
-  const { scenario, variant } = typeof what === 'string' ? find(what) : { scenario: what, variant: null }
-  const cell = cellOf(scenario, given({ design, arch, freeing, index, rcu, tables }), variant)
+  const { design, arch, freeing, index, rcu, tables, variant = null, ...rest } = options
+  const found = typeof what === 'string' ? find(what) : { scenario: what, variant: null }
+  const cell = cellOf(found.scenario, given({ design, arch, freeing, index, rcu, tables }), found.variant ?? variant)
   const { report, asExpected } = await checkCell(cell, rest)
   const explained = report.verdict === 'violation' ? await explain(cell, report, rest) : null
   return { ...report, asExpected, counterexample: explained === null ? '' : counterexampleColumns(explained.counterexample).join('\n') }

@@ -37,7 +37,10 @@ export async function checkCommand(wanted: readonly string[], options: CheckComm
   const leftOut = options.designs?.some(isDesignFile) ? aboutOtherDesigns(asked, options) : []
   const [other] = leftOut
   if (cells.length === 0 && other !== undefined)
-    throw new UsageError(`scenario ${other.name} is about ${other.designs?.join(', ')}: it is not asked of ${options.designs?.join(', ')}`)
+    throw new UsageError(
+      `scenario ${other.name} is about ${other.designs?.join(', ')}: it is not asked of ${options.designs?.join(', ')}` +
+        (own.includes(other) ? '; leave its designs out, and it is asked of any' : ''),
+    )
   const [variant] = cells.length === 0 ? variantsAnywhere(wanted, known, options) : []
   if (variant !== undefined) throw new UsageError(`a variant is checked on one combination: ${cellName(variant)}`)
   if (cells.length === 0) throw new UsageError('no scenario asks its question of the combination that was asked for')
@@ -86,13 +89,14 @@ function listed(wanted: readonly string[], known: readonly Scenario[]): readonly
   return known.filter((one) => wanted.some((name) => named(name, known).includes(one)))
 }
 
-/** `fault-vs-munmap`, `srcu:one-scan`, or a part of names with `*` for the rest. */
+/** `fault-vs-munmap`, `srcu:one-scan`, a part of names with `*` for the rest, or `srcu:*`: with all variants. */
 function chosen(wanted: readonly string[], known: readonly Scenario[], options: CheckCommandOptions): readonly Cell[] {
   return wanted.flatMap((name) => {
     const [plain, variant] = name.split(':') as [string, string | undefined]
     const found = named(name, known)
     if (found.length === 0) throw unknown(plain, known)
     const variants = found.flatMap((one) => (one.variants ?? []).map((of) => of.name))
+    if (variant === '*') return cellsOf(found, { ...options, variants: true })
     if (variant !== undefined && !variants.includes(variant)) {
       throw new UsageError(
         variants.length === 0

@@ -33,8 +33,10 @@ import * as fifthLevel from './fifth-level.ts'
 import * as fileFaultVsExit from './file-fault-vs-exit.ts'
 import * as fileFaultVsFileFault from './file-fault-vs-file-fault.ts'
 import * as fileFaultVsMunmap from './file-fault-vs-munmap.ts'
+import { fileOfAFamily } from './file-of-a-family.ts'
 import * as firstFaultVsMunmap from './first-fault-vs-munmap.ts'
 import * as forkVsMunmap from './fork-vs-munmap.ts'
+import { forkVsStaleTlb } from './fork-vs-stale-tlb.ts'
 import * as gatherWithoutBatch from './gather-without-batch.ts'
 import { highpteUnmapOrder } from './highpte-unmap-order.ts'
 import * as ipi from './ipi-in-every-path.ts'
@@ -56,6 +58,7 @@ import * as paeInstall from './pae-install.ts'
 import { paeIrqsOffUntilUnmap } from './pae-irqs-off-until-unmap.ts'
 import * as paePmdBesideReuse from './pae-pmd-beside-reuse.ts'
 import * as paePteBesideRefault from './pae-pte-beside-refault.ts'
+import * as pinAndCopyOnWrite from './pin-and-copy-on-write.ts'
 import * as pinVsFork from './pin-vs-fork.ts'
 import * as pinVsLettingGo from './pin-vs-letting-go.ts'
 import * as placement from './placement.ts'
@@ -118,6 +121,8 @@ import * as unmapOfSharedPage from './unmap-of-shared-page.ts'
 import { userAccessVsMunmap } from './user-access-vs-munmap.ts'
 import * as userfault from './userfault.ts'
 import * as vmaLockSeq from './vma-lock-seq.ts'
+import { walkOfEmptyTables } from './walk-of-empty-tables.ts'
+import * as walkVsExit from './walk-vs-exit.ts'
 
 /** Every scenario that ships. */
 export const SCENARIOS: readonly Scenario[] = Object.freeze([
@@ -165,6 +170,7 @@ export const SCENARIOS: readonly Scenario[] = Object.freeze([
   ...Object.values(faultVsMoveOfTable),
   ...Object.values(firstFaultVsMunmap),
   ...Object.values(forkVsMunmap),
+  forkVsStaleTlb,
   ...Object.values(vmaLockSeq),
   speculativeFaultVsMunmap,
   speculativeFaultVsMprotect,
@@ -198,13 +204,16 @@ export const SCENARIOS: readonly Scenario[] = Object.freeze([
   ...Object.values(fileFaultVsExit),
   exitVsDeferredFragment,
   exitVsReaper,
+  ...Object.values(walkVsExit),
   ...Object.values(diskWaitVsMunmap),
   ...Object.values(sharedMemoryOfAFamily),
+  fileOfAFamily,
   ...Object.values(privateFileWrite),
   ...Object.values(dirtyPageOfAFile),
   ...Object.values(devicePages),
   ...Object.values(sharedWriteFault),
   ...Object.values(pinVsFork),
+  ...Object.values(pinAndCopyOnWrite),
   ...Object.values(pinVsLettingGo),
   ...Object.values(userfault),
   ...Object.values(madviseFree),
@@ -219,6 +228,7 @@ export const SCENARIOS: readonly Scenario[] = Object.freeze([
   ...Object.values(s390Halves),
   ...Object.values(sameBucket),
   ...Object.values(dontneedVsMunmap),
+  walkOfEmptyTables,
   outsideCpuVsShootDown,
   outsideCpuVsGracePeriod,
   ...Object.values(ipi),

@@ -5,14 +5,18 @@ import { pteOf } from '../check/detect/index.ts'
 import { Global } from '../kernel/machine/globals.ts'
 import { Page, PageFlag, pfnToVirt } from '../kernel/memory/page.ts'
 import { Pte, ptePfn } from '../kernel/pagetable/entries.ts'
+import { Remap } from '../kernel/syscall/mremap.ts'
 import { Vm } from '../kernel/vma/vma.ts'
 import { type Call, type Calls, SHARED } from './runner/calls.ts'
 import { cachedFrame, pageOf } from './runner/space-lines.ts'
 import type { Stage } from './runner/stage.ts'
 import { type Play, type Scenario, scenario, type Variant } from './scenario.ts'
 
-/** A page of a file that is mapped writable and clean, as after writeback; no TLB knows it. Then CPU 0 writes, CPU 1 does `call`. */
-function writeBeside(stage: Stage, call: (mm: Calls, page: number) => Call): Play {
+/**
+ * A page of a file that is mapped writable and clean, as after writeback; no TLB knows it. Then CPU 0 writes, CPU 1 does `call`, which
+ * leaves the entry at page `to` if it moves it.
+ */
+function writeBeside(stage: Stage, call: (mm: Calls, page: number) => Call, to?: number): Play {
   const mm = stage.newMm()
   const page = stage.table(4)
   const file = stage.file(2)
@@ -27,7 +31,7 @@ function writeBeside(stage: Stage, call: (mm: Calls, page: number) => Call): Pla
     check: () => {
       const pfn = cachedFrame(words, file.inode, 0)
       const flags = words[pageOf(words, pfn) + Page.flags] as number
-      const pte = pteOf(words, mm.mm, page)
+      const pte = pteOf(words, mm.mm, to ?? page)
       const known = (flags & PageFlag.dirty) !== 0 || (ptePfn(pte) === pfn && (pte & Pte.dirty) !== 0)
       return words[pfnToVirt(pfn)] === 7 && !known ? 'the page was written, and nobody knows that it is dirty' : ''
     },
@@ -120,6 +124,35 @@ export const dirtyPageVsMprotect: Scenario = scenario({
           to: '      const old = readOnce(ptep)\n',
         },
         { file: 'pagetable/change-protection.ts', from: 'ptePresent, ptepGetAndClear, setPte', to: 'ptePresent, setPte' },
+      ],
+      unsafe: LOST,
+    },
+  ],
+})
+
+/** CPU 1 moves the page elsewhere. */
+export const dirtyPageVsMremap: Scenario = scenario({
+  name: 'dirty-page-vs-mremap',
+  question: 'May mremap lose that a page of a file was written through a TLB?',
+  asked: 'field: ptep_get_and_clear in move_ptes; 5d1904204c99 (writes lost between mremap and page cleaning)',
+  cpus: 2,
+  archs: ['x86_64'],
+  designs: ['mmap-lock'], // every design has mmap_lock held for writing during mremap
+  setUp: (stage) => {
+    const to = stage.table(6)
+    return writeBeside(stage, (mm, page) => mm.mremap(page, 1, 1, Remap.mayMove | Remap.fixed, to), to)
+  },
+  expect: 'safe',
+  variants: [
+    {
+      name: 'moved-in-two-steps',
+      wrong: 'the entry is read, stored at its new place and then cleared at the old one',
+      edits: [
+        {
+          file: 'pagetable/move-page-tables.ts',
+          from: '    setPte(newPte + i * ENTRY_WORDS, ptepGetAndClear(oldPte + i * ENTRY_WORDS))\n',
+          to: '    setPte(newPte + i * ENTRY_WORDS, readOnce(oldPte + i * ENTRY_WORDS))\n    ptepGetAndClear(oldPte + i * ENTRY_WORDS)\n',
+        },
       ],
       unsafe: LOST,
     },

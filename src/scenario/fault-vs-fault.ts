@@ -21,6 +21,20 @@ export const faultVsFault = scenario({
     return { calls: [[mm.write(page, 1)], [mm.write(page, 2)]] }
   },
   expect: 'safe',
+  variants: [
+    {
+      name: 'cleared-when-mapped',
+      wrong: 'a fresh page is cleared when it is in the page table already',
+      edits: [
+        {
+          file: 'fault/anonymous.ts',
+          from: '  zeroPage(pageToVirt(page), PAGE_WORDS)\n  return installAnonPage(mm, vma, vpn, pmd, page)\n',
+          to: '  const result = installAnonPage(mm, vma, vpn, pmd, page)\n  zeroPage(pageToVirt(page), PAGE_WORDS)\n  return result\n',
+        },
+      ],
+      unsafe: /no order of the calls|not ordered|data race|freed/,
+    },
+  ],
 })
 
 /** Two CPUs write to pages below two PMDs: each needs a fragment, and there is no page of fragments yet. */

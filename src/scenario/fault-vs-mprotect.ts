@@ -16,4 +16,13 @@ export const faultVsMprotect = scenario({
     return { calls: [[mm.write(page, 7)], [mm.mprotect(page, 2, Vm.read), mm.read(page)]] }
   },
   expect: 'safe',
+  variants: [
+    {
+      name: 'flags-before-the-lock',
+      wrong: 'the flags of a VMA that is neither split nor merged are changed without its lock',
+      edits: [{ file: 'vma/split.ts', from: '  design.vmaStartWrite(middle)\n  return middle\n', to: '  return middle\n' }],
+      unsafe: /data race|counters|no order of the calls|stale translation/,
+      on: { design: 'vma-lock' },
+    },
+  ],
 })

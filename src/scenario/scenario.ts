@@ -60,6 +60,11 @@ export interface Play {
   readonly calls: readonly (readonly Call[])[]
   /** Judges the end of an execution by what the calls of each CPU returned: what is wrong, or ''. */
   readonly check?: (results: readonly (readonly number[])[]) => string
+  /**
+   * False: results and contents are not compared with those of the calls made one after another. For plays in which a program writes to
+   * an address space in a way that no description tells. Default true.
+   */
+  readonly sequential?: boolean
   /** Words with names of their own, for counterexamples. */
   readonly labels?: ReadonlyMap<number, string>
   /** What CPU 0 does after each execution, before leaks are looked for: gives back what the program still holds. */

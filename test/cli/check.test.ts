@@ -44,6 +44,12 @@ describe('gracewalk check', () => {
     expect(gracewalk('check', '.*').status).toBe(2)
   })
 
+  it('takes a * for all variants of a scenario', () => {
+    const ran = gracewalk('check', 'spinlock-exclusion:*', '--mode', 'random', '--executions', '2', '--json')
+    const { variants = [] } = SCENARIOS.find(({ name }) => name === 'spinlock-exclusion') ?? {}
+    expect(json(ran).results).toHaveLength(1 + variants.length)
+  })
+
   it('lists the scenarios, their questions and variants', () => {
     const { status, stdout } = gracewalk('check', '--list')
     expect(status).toBe(0)

@@ -5,7 +5,7 @@ import * as kernel from '../../src/kernel/kernel.ts'
 import { Mode } from '../../src/kernel/machine/entry.ts'
 import { Global, SlabCache } from '../../src/kernel/machine/globals.ts'
 import { load, perCpu, thisCpu } from '../../src/kernel/machine/instructions.ts'
-import { Cpu } from '../../src/kernel/machine/percpu.ts'
+import { Cpu, MAX_SLAB_CACHES } from '../../src/kernel/machine/percpu.ts'
 import { Cache } from '../../src/kernel/memory/slab.ts'
 import { Vm } from '../../src/kernel/vma/vma.ts'
 import { attachCpu, bootMachine, prefill } from '../../src/machine/machine.ts'
@@ -14,6 +14,10 @@ import { archByName, MachineOptionError, soundArchitectures } from '../../src/ma
 const RW = Vm.read | Vm.write | Vm.mayRead | Vm.mayWrite
 const CPUS = 3
 const SHARED_LISTS = Object.values(Cache).map((cache) => Global.slabs + cache * SlabCache.size)
+
+test('there is room for every slab cache', () => {
+  expect(Math.max(...Object.values(Cache))).toBeLessThan(MAX_SLAB_CACHES)
+})
 
 describe.each(soundArchitectures.map(({ name }) => name))('a small %s machine', (arch) => {
   const boot = () => bootMachine({ arch, geometry: 'small', cpus: CPUS, poison: true })

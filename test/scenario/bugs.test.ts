@@ -7,7 +7,10 @@ import { SCENARIOS } from '../../src/scenario/all.ts'
 import { AXES, LISTS } from '../../src/scenario/runner/axes.ts'
 import { type Cell, cellsOf } from '../../src/scenario/runner/cells.ts'
 
-const IDS = `B1 B2 B3 B4 B5 B6 B8 B11 B12 B13 B15 B17a B17b B17c B17d B17e B17f B17g B18 B19 B21 B22 B23 B25 B26 B27 B29 B30`.split(' ')
+const IDS =
+  `B1 B2 B3 B4 B5 B6 B8 B11 B12 B13 B15 B17a B17b B17c B17d B17e B17f B17g B18 B19 B21 B22 B23 B25 B26 B27 B29 B30 C1 C2 C3 C4 C5 C6 C7 C8 C9`.split(
+    ' ',
+  )
 
 interface Row {
   readonly id: string
@@ -17,7 +20,7 @@ interface Row {
 
 const rows: readonly Row[] = readFileSync(fileURLToPath(new URL('../../docs/bugs.md', import.meta.url)), 'utf8')
   .split('\n')
-  .filter((line) => /^\| B\d/.test(line))
+  .filter((line) => /^\| [BC]\d/.test(line))
   .map((line) => line.split('|').map((cell) => cell.trim()))
   .map(([, id, , found, right]) => ({ id: id as string, found: found as string, right: right as string }))
 

@@ -92,7 +92,7 @@ export function createAtlas(recording: Recording, layouts: Layouts): Atlas {
     const start = frames + pfn * PAGE_WORDS
     const fragment = arch.PTE_FRAGMENTS > 1
     const base = fragment ? start + Math.floor((address - start) / arch.PTE_TABLE_WORDS) * arch.PTE_TABLE_WORDS : start
-    const kind = `${LEVEL_NAMES[levelAt(base, index)] ?? 'page'} table`
+    const kind = `${LEVEL_NAMES[levelAt(base, index)] || 'page'} table`
     return { kind, base, words: fragment ? arch.PTE_TABLE_WORDS : PAGE_WORDS, life: life(start, index), number: 0 }
   }
   const at = (address: number, index: number): Thing => {
@@ -177,7 +177,9 @@ function addressSpaces({ memory, machine }: Recording, layouts: Layouts, slabs: 
   }
   for (const { cache, start, step, header } of slabs.values()) {
     if (cache !== 0) continue
-    for (let object = start + header; object + step - header <= start + layouts.arch.PAGE_WORDS; object += step) spaces.add(object)
+    let run = layouts.arch.PAGE_WORDS
+    while (run < step) run *= 2
+    for (let object = start + header; object + step - header <= start + run; object += step) spaces.add(object)
   }
   return spaces
 }

@@ -55,6 +55,8 @@ const POINTERS = new Set(
 const HEX = new Set(
   'start end flags pgoff min max pivot brk startBrk mmapBase gatherStart gatherEnd flushStart flushEnd read write exec'.split(' '),
 )
+/** What a design may note: the kinds of object that a fault meets. */
+const SLAB_OBJECTS = new Set(['mm', 'vma', 'anon_vma', 'file'])
 const MODES: Readonly<Record<number, string>> = { [Mode.outside]: 'outside', [Mode.user]: 'user', [Mode.kernel]: 'kernel' }
 const BIT30 = 1 << 30
 const BIT29 = 1 << 29
@@ -122,6 +124,8 @@ export function createNames(recording: Recording, layouts: Layouts, labels: Labe
     if (field === 'context') return `${MODES[v & 3] ?? v & 3} #${v >>> 2}`
     if (thing.kind === 'page' && field === 'flags') return bits(layouts.pageFlag, v)
     if (POINTERS.has(field)) return v === 0 ? 'NULL' : pointer(v, index) || number(v)
+    // A design's own words: what they hold may be the address of an object.
+    if (field === 'design' && v > 0 && SLAB_OBJECTS.has(atlas.at(v, index).kind)) return pointer(v, index) || number(v)
     if (HEX.has(field)) return hex(v)
     if (field === 'rbParentColor') return `${v < 2 ? 'top' : pointer(v & ~1, index) || hex(v & ~1)}, ${(v & 1) !== 0 ? 'black' : 'red'}`
     if (field === 'refcnt' || path.endsWith('mmapLock.count')) return lockCount(v)

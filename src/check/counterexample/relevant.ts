@@ -2,8 +2,11 @@
 // another, what was allocated, freed and queued, and the locks and RCU sections around them. The rest is folded.
 import { formatSite, UNKNOWN_SITE } from '../../compile/sites.ts'
 import { Op } from '../../compile/stepped/ops.ts'
+import { DESIGN_WORDS } from '../../kernel/machine/percpu.ts'
+import { Mm } from '../../kernel/memory/mm.ts'
 import { POISON } from '../../kernel/memory/page-alloc.ts'
 import { PFN_SHIFT } from '../../kernel/pagetable/entries.ts'
+import { Vma } from '../../kernel/vma/vma.ts'
 import { RESUME } from '../explore/kernel-state.ts'
 import { onEntry, onWord } from '../word-operation.ts'
 import type { Names } from './names.ts'
@@ -191,7 +194,7 @@ function lockWords(events: readonly RecordedEvent[]): ReadonlySet<number> {
 
 /**
  * Steps by which CPUs influence one another: an access to a word and the next one to it by another CPU, if either changes
- * the word. Words of locks and the machine's common counters are left out.
+ * the word. Words of locks and the machine's common counters are left out; of plain accesses all but those to words of designs.
  */
 function communications({ events, machine }: Recording, names: Names, end: number, locks: ReadonlySet<number>): number[] {
   const latest = new Map<number, { write: RecordedEvent | null; reads: Map<number, RecordedEvent> }>()
@@ -199,13 +202,10 @@ function communications({ events, machine }: Recording, names: Names, end: numbe
   for (let i = 0; i < end; i++) {
     const event = events[i] as RecordedEvent
     const word = event.op === Op.sendIpi ? ipiWord(machine, event.a) : event.a
-    if (
-      event.kind !== 'step' ||
-      (!onWord(event.op) && !onEntry(event.op) && event.op !== Op.sendIpi) ||
-      locks.has(word) ||
-      isHousekeeping(names, event, word)
-    )
-      continue
+    const isStep = event.kind === 'step' && (onWord(event.op) || onEntry(event.op) || event.op === Op.sendIpi)
+    // Plain accesses are many, and say little: but those to a design's own words are what it decides by.
+    const isPlain = (event.op === Op.load || event.op === Op.store) && isDesignWord(machine, names, event)
+    if ((!isStep && !isPlain) || locks.has(word) || isHousekeeping(names, event, word)) continue
     const seen = latest.get(word) ?? { write: null, reads: new Map<number, RecordedEvent>() }
     latest.set(word, seen)
     const { write, reads } = seen
@@ -229,6 +229,15 @@ function changes({ kind, op, before, after }: RecordedEvent): boolean {
 
 function ipiWord({ areas, tree }: Recording['machine'], cpu: number): number {
   return areas + cpu * tree.percpu.CPU_STRIDE + tree.percpu.Cpu.ipiRequests
+}
+
+/** Whether an event is about a word that structures have for designs (see examples/my-design). */
+function isDesignWord({ tree }: Recording['machine'], names: Names, { a, index }: RecordedEvent): boolean {
+  const { kind, base } = names.thing(a, index)
+  if (kind === 'mm') return a - base === Mm.mmLockSeq || a - base === Mm.writerWait
+  if (kind === 'vma') return a - base === Vma.lockSeq || a - base === Vma.refcnt
+  const { Cpu } = tree.percpu
+  return kind === 'cpu' && a - base >= Cpu.design && a - base < Cpu.design + DESIGN_WORDS
 }
 
 /** Words that all CPUs touch whatever they do: the allocators' and RCU's own. */

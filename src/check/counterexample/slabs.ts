@@ -1,4 +1,6 @@
 // Which frames slab caches were cut from: known by the free objects in them, and where there are none by what points to them.
+import { Op } from '../../compile/stepped/ops.ts'
+import { Kind } from '../../kernel/machine/annotations.ts'
 import { VmaIndex } from '../../kernel/machine/axes.ts'
 import type { Layouts } from './layouts.ts'
 import type { Recording } from './recording.ts'
@@ -26,7 +28,7 @@ const LEAF = 1
 
 /** The slab cache of each frame that has one, as far as memory shows it. */
 export function slabPages(
-  { memory, memoryAfter, machine }: Recording,
+  { events, memory, memoryAfter, machine }: Recording,
   layouts: Layouts,
   pfnOf: (p: number) => number,
 ): Map<number, SlabPage> {
@@ -99,6 +101,12 @@ export function slabPages(
   }
   for (let i = 0; i < machine.cpus; i++) follow('mm', memory[machine.areas + i * layouts.cpuStride + (cpu.currentMm as number)] as number)
   rest(found, layouts, memory, isSlab, pfnOf, note)
+  // Frames that a cache took during the execution, and whose objects are all in use at its end: known by the size of those.
+  for (const { op, a, b, c } of events) {
+    if (op !== Op.allocated || (c !== Kind.slab && c !== Kind.typesafeSlab) || found.has(pfnOf(a))) continue
+    const sizes = caches.map((_, cache) => cacheWord(memoryAfter, cache, 'objectWords') - cacheWord(memoryAfter, cache, 'headerWords'))
+    if (sizes.indexOf(b) === sizes.lastIndexOf(b)) note(memoryAfter, sizes.indexOf(b), a)
+  }
   return found
 }
 

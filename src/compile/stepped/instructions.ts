@@ -27,17 +27,23 @@ export function perCpu(number: number): number {
   return areas + number * CPU_STRIDE
 }
 
+/** `p`, which must be a word of memory: a broken kernel may take anything for an address. */
+function inMemory(p: number): number {
+  if (p >>> 0 < words.length) return p
+  throw new Error(`wild pointer: there is no word ${p}`)
+}
+
 /** Plain load: no step. */
 export function load(p: number, site: number): number {
   if (fed !== null) return nextFed()
-  if (observer !== null) observer(Op.load, p, 0, 0, site)
+  if (observer !== null) observer(Op.load, inMemory(p), 0, 0, site)
   return words[p] as number
 }
 
 /** Plain store: no step. */
 export function store(p: number, value: number, site: number): void {
   if (fed !== null) return
-  if (observer !== null) observer(Op.store, p, value, 0, site)
+  if (observer !== null) observer(Op.store, inMemory(p), value, 0, site)
   if (words[p] === (value | 0)) return
   words[p] = value
   countPlainChange()
@@ -45,67 +51,67 @@ export function store(p: number, value: number, site: number): void {
 
 /** READ_ONCE. */
 export function readOnce(p: number, site: number): void {
-  announce(Op.readOnce, p, 0, 0, site)
+  announce(Op.readOnce, inMemory(p), 0, 0, site)
 }
 
 /** WRITE_ONCE. */
 export function writeOnce(p: number, value: number, site: number): void {
-  announce(Op.writeOnce, p, value, 0, site)
+  announce(Op.writeOnce, inMemory(p), value, 0, site)
 }
 
 /** smp_load_acquire. */
 export function smpLoadAcquire(p: number, site: number): void {
-  announce(Op.smpLoadAcquire, p, 0, 0, site)
+  announce(Op.smpLoadAcquire, inMemory(p), 0, 0, site)
 }
 
 /** smp_store_release. */
 export function smpStoreRelease(p: number, value: number, site: number): void {
-  announce(Op.smpStoreRelease, p, value, 0, site)
+  announce(Op.smpStoreRelease, inMemory(p), value, 0, site)
 }
 
 /** rcu_dereference. */
 export function rcuDereference(p: number, site: number): void {
-  announce(Op.rcuDereference, p, 0, 0, site)
+  announce(Op.rcuDereference, inMemory(p), 0, 0, site)
 }
 
 /** rcu_assign_pointer. */
 export function rcuAssignPointer(p: number, value: number, site: number): void {
-  announce(Op.rcuAssignPointer, p, value, 0, site)
+  announce(Op.rcuAssignPointer, inMemory(p), value, 0, site)
 }
 
 /** cmpxchg. */
 export function cmpxchg(p: number, expected: number, value: number, site: number): void {
-  announce(Op.cmpxchg, p, expected, value, site)
+  announce(Op.cmpxchg, inMemory(p), expected, value, site)
 }
 
 /** xchg. */
 export function xchg(p: number, value: number, site: number): void {
-  announce(Op.xchg, p, value, 0, site)
+  announce(Op.xchg, inMemory(p), value, 0, site)
 }
 
 /** atomic_add_return. */
 export function atomicAdd(p: number, delta: number, site: number): void {
-  announce(Op.atomicAdd, p, delta, 0, site)
+  announce(Op.atomicAdd, inMemory(p), delta, 0, site)
 }
 
 /** atomic_fetch_or. */
 export function atomicOr(p: number, bits: number, site: number): void {
-  announce(Op.atomicOr, p, bits, 0, site)
+  announce(Op.atomicOr, inMemory(p), bits, 0, site)
 }
 
 /** atomic_fetch_and. */
 export function atomicAnd(p: number, bits: number, site: number): void {
-  announce(Op.atomicAnd, p, bits, 0, site)
+  announce(Op.atomicAnd, inMemory(p), bits, 0, site)
 }
 
 /** Reads both halves of an entry. */
 export function readEntryWhole(p: number, site: number): void {
-  announce(Op.readEntryWhole, p, 0, 0, site)
+  announce(Op.readEntryWhole, inMemory(p), 0, 0, site)
 }
 
 /** Sets bits in an entry that is as expected. */
 export function orEntryWhole(p: number, expected: number, bits: number, site: number): void {
-  announce(Op.orEntryWhole, p, expected, bits, site)
+  announce(Op.orEntryWhole, inMemory(p), expected, bits, site)
 }
 
 /** smp_mb: no step under sequential consistency. */
@@ -152,12 +158,12 @@ export function pollInterrupts(): void {}
 
 /** FUTEX_WAIT. */
 export function futexWait(p: number, expected: number, site: number): void {
-  announce(Op.futexWait, p, expected, 0, site)
+  announce(Op.futexWait, inMemory(p), expected, 0, site)
 }
 
 /** FUTEX_WAKE. */
 export function futexWake(p: number, count: number, site: number): void {
-  announce(Op.futexWake, p, count, 0, site)
+  announce(Op.futexWake, inMemory(p), count, 0, site)
 }
 
 /** local_irq_save. */

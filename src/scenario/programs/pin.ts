@@ -2,6 +2,7 @@
 import { userStore } from '../../kernel/fault/user-access.ts'
 import { readOnce, writeOnce } from '../../kernel/machine/instructions.ts'
 import { pageToVirt } from '../../kernel/memory/page.ts'
+import { pageAnon } from '../../kernel/memory/rmap.ts'
 import { sysPinUserPage, sysUnpinUserPage } from '../../kernel/syscall/gup.ts'
 
 /** What a call returns whose pin and mapping came apart. */
@@ -25,4 +26,27 @@ export function writeWhilePinned(mm: number, vpn: number, access: number, value:
   sysUnpinUserPage(page)
   if (failed !== 0) return failed
   return seen === value ? 0 : APART
+}
+
+/** Pins page `vpn` for `access` and keeps the pin in word `slot`. Returns 0, or negated `VmFault` bits. */
+export function pinInto(mm: number, vpn: number, access: number, slot: number): number {
+  const page = sysPinUserPage(mm, vpn, access)
+  writeOnce(slot, page)
+  return Math.min(page, 0)
+}
+
+/** What the page pinned in word `slot` holds; its pin is given back. */
+export function readPinned(slot: number): number {
+  const page = readOnce(slot)
+  const value = readOnce(pageToVirt(page))
+  sysUnpinUserPage(page)
+  return value
+}
+
+/** 1 if the page pinned in word `slot` is anonymous, 0 if it is a file's; its pin is given back. */
+export function isPinnedAnon(slot: number): number {
+  const page = readOnce(slot)
+  const anon = pageAnon(page) ? 1 : 0
+  sysUnpinUserPage(page)
+  return anon
 }

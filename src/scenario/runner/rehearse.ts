@@ -2,12 +2,13 @@
 // What each execution ends with belongs here too: results, tear-down, leaks.
 
 import { createRecorder, type Recorder } from '../../check/counterexample/index.ts'
-import { type CallDescription, createDetectors, type Detectors, entryPairs } from '../../check/detect/index.ts'
+import { type CallDescription, createDetectors, type Detectors, entryPairs, type Sequential } from '../../check/detect/index.ts'
 import { kernelModel, type Model } from '../../check/explore/index.ts'
 import { type Machine, openTree, type Tree } from '../../check/index.ts'
 import { refill } from '../../check/undo.ts'
 import type { Watch } from '../../check/watch.ts'
 import type { Play } from '../scenario.ts'
+import type { Call } from './calls.ts'
 import type { Cell } from './cells.ts'
 import { playOf } from './play.ts'
 import { sequentialModel } from './sequential.ts'
@@ -37,8 +38,19 @@ export interface RehearseOptions {
   readonly remembers?: boolean
 }
 
-/** Names of no call: what takes no part in what calls promise. */
-const NOTHING: CallDescription = Object.freeze({ name: '', mm: 0, start: 0, pages: 0 })
+/** What a call without a description does, as far as the detectors know: nothing to any address space. */
+function nothingKnown({ text }: Call): CallDescription {
+  return { name: `(${text})`, mm: 0, start: 0, pages: 0 }
+}
+
+/** `model`, which agrees to everything where the play asks for no comparison. */
+function unless(skipped: () => boolean, model: Sequential): Sequential {
+  return {
+    create: () => (skipped() ? { apply: () => 0, state: () => '' } : model.create()),
+    state: (words) => (skipped() ? '' : model.state(words)),
+    agrees: (call, expected, result) => skipped() || (model.agrees?.(call, expected, result) ?? expected === result),
+  }
+}
 
 /** The function of entries.ts whose callers hold the lock, or compare what they got again once they do: torn values do no harm. */
 const COMPARED = 'getHalves'
@@ -55,15 +67,19 @@ export async function rehearse(
   const ended: number[] = []
   let detectors = null as Detectors | null
   let stage = null as Backstage | null
+  let compared = true
   stage = await setStage(scenario.cpus, combination, tree, (machine) => {
     detectors = createDetectors(machine, {
       calls: () => described,
       spaces: () => [...(stage?.spaces ?? []), ...children].filter((mm) => !ended.includes(mm)),
-      sequential: sequentialModel(
-        machine.words,
-        () => stage?.history ?? [],
-        () => (stage?.spaces ?? []).filter((mm) => !ended.includes(mm)),
-        () => children,
+      sequential: unless(
+        () => !compared,
+        sequentialModel(
+          machine.words,
+          () => stage?.history ?? [],
+          () => (stage?.spaces ?? []).filter((mm) => !ended.includes(mm)),
+          () => children,
+        ),
       ),
       pairs: entryPairs(machine.words),
       // An entry is none while its low half is 0, whatever the other half says.
@@ -76,11 +92,12 @@ export async function rehearse(
   const listening = detectors as Detectors
   const { machine } = stage
   const play = await playOf(scenario, stage)
-  for (const calls of play.calls) described.push(calls.map(({ description }) => description ?? NOTHING))
+  compared = play.sequential !== false
+  for (const calls of play.calls) described.push(calls.map((call) => call.description ?? nothingKnown(call)))
   listening.snapshot()
   const watch = followSpaces(listening, described, children, ended)
   const recorder = createRecorder(machine, watch)
-  const model = kernelModel({
+  const kernel = kernelModel({
     machine,
     calls: Array.from({ length: scenario.cpus }, (_, cpu) => (play.calls[cpu] ?? []).map(({ begin }) => begin)),
     watch: recorder.watch,
@@ -89,7 +106,7 @@ export async function rehearse(
       const wrong = play.check?.(results as readonly (readonly number[])[]) ?? ''
       return (
         wrong ||
-        tearDown(
+        tearDownOrHang(
           stage as Backstage,
           listening,
           play,
@@ -99,11 +116,28 @@ export async function rehearse(
       )
     },
   })
+  // What a detector saw comes before what the kernel made of it: after a use of freed memory, whose junk it took for an address.
+  const model: Model = { ...kernel, failure: () => listening.failure() || kernel.failure() }
   return { cell, tree, machine, model, detectors: listening, recorder, play }
 }
 
 /** Runs a task to its end on a CPU while nobody else runs. */
 type Alone = (cpu: number, task: () => unknown) => unknown
+
+/** What steps of the tear-down throw: a wait that nobody is left to end, and an address that is none. */
+const WRONG_ALONE = /^(CPU \d+ waits though it is alone|wild pointer: .*)$/
+
+/** `tearDown`; a broken kernel may get stuck in it. */
+function tearDownOrHang(...given: Parameters<typeof tearDown>): string {
+  try {
+    return tearDown(...given)
+  } catch (error) {
+    if (!(error instanceof Error) || !WRONG_ALONE.test(error.message)) throw error
+    const [, detectors] = given
+    const what = error.message.startsWith('wild') ? error.message : `deadlock: ${error.message}`
+    return detectors.failure() || `${what}, when all calls have returned and the address spaces exit`
+  }
+}
 
 /** Ends the address spaces that are left, waits for what was deferred, and looks what is left over. Returns what is wrong, or ''. */
 function tearDown(stage: Backstage, detectors: Detectors, play: Play, spaces: readonly number[], alone: Alone): string {

@@ -1,0 +1,109 @@
+// What a broken kernel or design does to the checker: it says what is wrong, also where the kernel hangs when address spaces exit or
+// takes junk for an address; and what it shows names what it is about.
+import { fileURLToPath } from 'node:url'
+import { describe, expect, it } from 'vitest'
+import { check, scenario } from '../../src/check.ts'
+
+const SMALL = { question: '?', asked: 'here', cpus: 2, archs: ['x86_64'], expect: 'safe' } as const
+
+/** What is wrong with one mremap, beside nothing, on a kernel in which `from` of mremap.ts is `to`. */
+async function messageOf(from: string, to: string): Promise<string> {
+  const broken = scenario({
+    ...SMALL,
+    name: 'broken',
+    designs: ['vma-lock'],
+    setUp: (stage) => {
+      const mm = stage.newMm()
+      const page = stage.table(4)
+      stage.now(0, mm.mmap(page, 1))
+      stage.now(0, mm.write(page, 1))
+      return { calls: [[mm.mremap(page, 1, 1, 3, stage.table(6))]] }
+    },
+    variants: [{ name: 'so', wrong: 'a line is not what it was', edits: [{ file: 'syscall/mremap.ts', from, to }], unsafe: /./ }],
+  })
+  expect(await check(broken)).toMatchObject({ verdict: 'proved' })
+  const { verdict, message, asExpected } = await check(broken, { variant: 'so' })
+  expect({ verdict, asExpected }).toEqual({ verdict: 'violation', asExpected: true })
+  return message
+}
+
+describe('a kernel', () => {
+  it('that hangs when the address space exits is a deadlock', async () => {
+    expect(await messageOf('  design.vmaAttach(copy)\n  if (vma', '  if (vma')).toBe(
+      'deadlock: CPU 0 waits though it is alone, when all calls have returned and the address spaces exit',
+    )
+  })
+
+  it('that takes junk for an address has a wild pointer', async () => {
+    const junk = '  const result = load(-5 - mm) + doMremap(mm,'
+    expect(await messageOf('  const result = doMremap(mm,', junk)).toMatch(/^CPU 0 .*: wild pointer: there is no word -/)
+  })
+})
+
+it('that takes junk from freed memory for an address used freed memory', async () => {
+  const { message } = await check('walk-of-empty-tables-vs-munmap:flushed-for-pages-only')
+  expect(message).toMatch(/^use after free: CPU 0 at hardwareGet/)
+})
+
+describe('a design that decides by words of its own', () => {
+  it('is shown with them, and with what they point to', async () => {
+    const wraps = scenario({
+      ...SMALL,
+      name: 'number-comes-round',
+      setUp: (stage) => {
+        const mm = stage.newMm()
+        const page = stage.table(4)
+        stage.now(0, mm.mmap(page, 1))
+        stage.now(0, mm.mmap(page + 2, 1))
+        stage.now(0, mm.write(page, 1))
+        return { calls: [[mm.write(page, 5)], [mm.munmap(page, 1), mm.munmap(page + 2, 1)]] }
+      },
+    })
+    const design = fileURLToPath(new URL('../../examples/my-design/narrow-cache.ts', import.meta.url))
+    const { verdict, message, counterexample } = await check(wraps, { design, arch: 'x86_64' })
+    expect(verdict).toBe('violation')
+    expect(message).toMatch(/use after free: CPU 0 at find narrow-cache\.ts:\d+ reads/)
+    expect(counterexample).toMatch(/vmaDetach:\d+\s+mm 1\.mmLockSeq = 0 \(was 1\)/)
+    expect(counterexample).toMatch(/find:\d+ {2}mm 1\.mmLockSeq -> 0/)
+    expect(counterexample).toMatch(/find:\d+ {2}cpu 0\.design\[1\] -> vma 1/)
+  })
+})
+
+describe('names', () => {
+  it('tell the tables of an address space that no CPU uses and whose structure is longer than a frame', async () => {
+    const { counterexample } = await check('walk-by-count-vs-exit')
+    expect(counterexample).toMatch(/mm 1\.pgd -> pgd table 1$/m)
+  })
+
+  it('tell an address space whose slab grew during the execution', async () => {
+    const { counterexample } = await check('fork-vs-stale-tlb:flushed-after-the-locks')
+    expect(counterexample).toMatch(/locked mm 2\.mmapLock/)
+    expect(counterexample).not.toMatch(/locked frame/)
+  })
+})
+
+describe('calls without a description', () => {
+  /** A program's call that writes to a page, of which nothing is said; `sequential`: what the play says. */
+  const undescribed = (sequential?: boolean) =>
+    scenario({
+      ...SMALL,
+      name: 'undescribed',
+      designs: ['mmap-lock'],
+      setUp: (stage) => {
+        const mm = stage.newMm()
+        const page = stage.table(4)
+        stage.now(0, mm.mmap(page, 1))
+        stage.now(0, mm.write(page, 1))
+        const write = stage.call('write it', mm.write(page, 7).begin)
+        return { calls: [[write], [mm.read(page)]], ...(sequential === undefined ? {} : { sequential }) }
+      },
+    })
+
+  it('are called by their text, and taken to do nothing', async () => {
+    expect((await check(undescribed())).message).toMatch(/no order of the calls explains their results: CPU 0 \(write it\) returned 0/)
+  })
+
+  it('are not judged where the play asks for no comparison', async () => {
+    expect(await check(undescribed(false))).toMatchObject({ verdict: 'proved', asExpected: true })
+  })
+})
