@@ -71,8 +71,8 @@ export const walkOfAUserVsExit: Scenario = walkBesideExit(
       edits: [
         {
           file: 'memory/mm.ts',
-          from: '  if (atomicAdd(mm + Mm.count, -1) === 0) kmemCacheFree(Cache.mm, mm)\n',
-          to: '  const left = readOnce(mm + Mm.count) - 1\n  writeOnce(mm + Mm.count, left)\n  if (left === 0) kmemCacheFree(Cache.mm, mm)\n',
+          from: '  if (atomicAdd(mm + Mm.count, -1) !== 0) return\n',
+          to: '  const left = readOnce(mm + Mm.count) - 1\n  writeOnce(mm + Mm.count, left)\n  if (left !== 0) return\n',
         },
         {
           file: 'memory/mm.ts',
