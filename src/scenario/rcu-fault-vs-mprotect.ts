@@ -3,9 +3,9 @@
 import { Vm } from '../kernel/vma/vma.ts'
 import { READ_ONLY } from './runner/calls.ts'
 import { scenario } from './scenario.ts'
+import { NOT_COPIED } from './speculative-fault-vs-mprotect.ts'
 
 const FILE = 'design/rcu-fault.ts'
-const COPY = 'design/speculation.ts'
 const LOOK = '  const seq = readOnce(vma + Vma.lockSeq)\n  if (seq === readOnce(mm + Mm.mmLockSeq)) return Outcome.locked\n'
 
 /** CPU 0 writes to a page that is not there yet while CPU 1 takes the right to write away and then reads the page. */
@@ -46,25 +46,7 @@ export const rcuFaultVsMprotect = scenario({
     {
       name: 'not-copied',
       wrong: 'the fault handlers read the VMA itself, which changes under them',
-      edits: [
-        {
-          file: COPY,
-          from: '  return thisCpu() + Cpu.design + Speculation.vma\n',
-          to: '  return load(thisCpu() + Cpu.design + Speculation.vma)\n',
-        },
-        {
-          file: COPY,
-          from: `  const copy = vmaCopy()
-  store(copy + Vma.start, readOnce(vma + Vma.start))
-  store(copy + Vma.flags, readOnce(vma + Vma.flags))
-  store(copy + Vma.pgoff, readOnce(vma + Vma.pgoff))
-  store(copy + Vma.anonVma, readOnce(vma + Vma.anonVma))
-  store(copy + Vma.file, readOnce(vma + Vma.file))
-`,
-          to: `  store(thisCpu() + Cpu.design + Speculation.vma, vma)
-`,
-        },
-      ],
+      edits: NOT_COPIED,
       unsafe: /data race on word|data race on vma/,
     },
   ],

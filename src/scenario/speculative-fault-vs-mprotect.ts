@@ -8,6 +8,28 @@ const FILE = 'design/speculative.ts'
 const COPY = 'design/speculation.ts'
 
 /** CPU 0 writes to a page that is not there yet while CPU 1 takes the right to write away and then reads the page. */
+/** Fault handlers read the VMA itself instead of a copy: of every design that makes one. */
+export const NOT_COPIED = [
+  {
+    file: COPY,
+    from: '  return thisCpu() + Cpu.design + Speculation.vma\n',
+    to: '  return load(thisCpu() + Cpu.design + Speculation.vma)\n',
+  },
+  {
+    file: COPY,
+    from: `  const copy = vmaCopy()
+  store(copy + Vma.start, readOnce(vma + Vma.start))
+  store(copy + Vma.flags, readOnce(vma + Vma.flags))
+  store(copy + Vma.pgoff, readOnce(vma + Vma.pgoff))
+  store(copy + Vma.anonVma, readOnce(vma + Vma.anonVma))
+  store(copy + Vma.file, readOnce(vma + Vma.file))
+  store(copy + Vma.policy, readOnce(vma + Vma.policy))
+`,
+    to: `  store(thisCpu() + Cpu.design + Speculation.vma, vma)
+`,
+  },
+]
+
 export const speculativeFaultVsMprotect = scenario({
   name: 'speculative-fault-vs-mprotect',
   question: 'May a fault go by a copy of its VMA while mprotect changes the VMA?',
@@ -50,25 +72,7 @@ export const speculativeFaultVsMprotect = scenario({
     {
       name: 'not-copied',
       wrong: 'the fault handlers read the VMA itself, which changes under them',
-      edits: [
-        {
-          file: COPY,
-          from: '  return thisCpu() + Cpu.design + Speculation.vma\n',
-          to: '  return load(thisCpu() + Cpu.design + Speculation.vma)\n',
-        },
-        {
-          file: COPY,
-          from: `  const copy = vmaCopy()
-  store(copy + Vma.start, readOnce(vma + Vma.start))
-  store(copy + Vma.flags, readOnce(vma + Vma.flags))
-  store(copy + Vma.pgoff, readOnce(vma + Vma.pgoff))
-  store(copy + Vma.anonVma, readOnce(vma + Vma.anonVma))
-  store(copy + Vma.file, readOnce(vma + Vma.file))
-`,
-          to: `  store(thisCpu() + Cpu.design + Speculation.vma, vma)
-`,
-        },
-      ],
+      edits: NOT_COPIED,
       unsafe: /data race on word|data race on vma/,
     },
   ],
