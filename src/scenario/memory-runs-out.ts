@@ -269,7 +269,7 @@ export const faultBehindAGracePeriod = behindAGracePeriod(
       { file: 'fault/user-access.ts', from: '      rcuBarrier()\n', to: '' },
       { file: 'fault/user-access.ts', from: 'import { rcuBarrier, rcuSoftirq }', to: 'import { rcuSoftirq }' },
     ],
-    unsafe: /write returned -8/,
+    unsafe: /write of 7 to page 0x10 ended in want of memory/,
   },
   async (_stage, mm, page) => mm.write(page, 7),
 )
@@ -284,7 +284,7 @@ export const pinBehindAGracePeriod = behindAGracePeriod(
       { file: 'syscall/gup.ts', from: '      rcuBarrier()\n', to: '' },
       { file: 'syscall/gup.ts', from: "import { rcuBarrier } from '../softirq.ts'\n", to: '' },
     ],
-    unsafe: /write returned -8/,
+    unsafe: /write of 7 to page 0x10 ended in want of memory/,
   },
   async (stage, { mm }, page) => {
     const pin = await stage.program<typeof import('./programs/pin.ts')>('pin')
@@ -306,7 +306,7 @@ export const mmapBehindAGracePeriod = behindAGracePeriod(
       { file: 'syscall/mmap.ts', from: '    rcuBarrier()\n', to: '' },
       { file: 'syscall/mmap.ts', from: 'import { rcuBarrier, rcuBarrierPending }', to: 'import { rcuBarrierPending }' },
     ],
-    unsafe: /mmap returned -12/,
+    unsafe: /mmap of page 0x10 failed with ENOMEM/,
   },
   async (_stage, mm, page) => mm.mmap(page, 1, READ_ONLY),
   (stage) => stage.shortage(0, 0, Cache.vma, 0),
@@ -322,7 +322,7 @@ export const forkBehindAGracePeriod = behindAGracePeriod(
       { file: 'syscall/fork.ts', from: '    rcuBarrier()\n', to: '' },
       { file: 'syscall/fork.ts', from: 'import { rcuBarrier, rcuBarrierPending }', to: 'import { rcuBarrierPending }' },
     ],
-    unsafe: /fork returned 0/,
+    unsafe: /fork failed for want of memory/,
   },
   async (_stage, mm) => mm.fork(),
   (stage, mm) => {

@@ -127,7 +127,7 @@ export const pinOfSharedPage = scenario({
           to: 'access === Access.write || (load(vma + Vma.flags) & Vm.write) < 0',
         },
       ],
-      unsafe: /write returned -1000/,
+      unsafe: /write of 7 to page 0x10 returned -1000/,
     },
     {
       name: 'right-to-write-not-looked-at',
@@ -140,7 +140,7 @@ export const pinOfSharedPage = scenario({
           to: 'followPage(mm: number, vpn: number, _write: boolean)',
         },
       ],
-      unsafe: /write returned -1000/,
+      unsafe: /write of 7 to page 0x10 returned -1000/,
     },
   ],
 })

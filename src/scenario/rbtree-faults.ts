@@ -24,7 +24,7 @@ const MISS_BELIEVED: readonly Variant[] = [
       },
     ],
     on: { design: 'speculative' },
-    unsafe: /found a hole|write returned -1/,
+    unsafe: /found a hole|write of 7 to page 0x13 ended in SIGSEGV/,
   },
   {
     name: 'miss-believed-under-rcu',
@@ -42,7 +42,7 @@ const MISS_BELIEVED: readonly Variant[] = [
       },
     ],
     on: { design: 'vma-lock' },
-    unsafe: /found a hole|write returned -1/,
+    unsafe: /found a hole|write of 7 to page 0x13 ended in SIGSEGV/,
   },
 ]
 

@@ -12,6 +12,16 @@ const COPY = 'design/speculation.ts'
 export const NOT_COPIED = [
   {
     file: COPY,
+    from: '  mpolPut(load(vmaCopy() + Vma.policy))\n',
+    to: '',
+  },
+  {
+    file: COPY,
+    from: 'import { mpolGetNotZero, mpolPut }',
+    to: 'import { mpolGetNotZero }',
+  },
+  {
+    file: COPY,
     from: '  return thisCpu() + Cpu.design + Speculation.vma\n',
     to: '  return load(thisCpu() + Cpu.design + Speculation.vma)\n',
   },

@@ -73,15 +73,7 @@ export const srcuFaultVsMprotect = scenario({
     {
       name: 'not-copied',
       wrong: 'the fault handlers read the VMA itself, which changes under them',
-      edits: [
-        {
-          file: 'design/speculation.ts',
-          from: '  return thisCpu() + Cpu.design + Speculation.vma\n',
-          to: '  return load(thisCpu() + Cpu.design + Speculation.original)\n',
-        },
-        { file: FILE, from: '  copyVma(vma)\n', to: '' },
-        { file: FILE, from: 'import { copyVma, countOutcome', to: 'import { countOutcome' },
-      ],
+      edits: NOT_COPIED,
       unsafe: /data race|is not ordered with/,
     },
   ],
