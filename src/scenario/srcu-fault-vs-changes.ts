@@ -4,6 +4,7 @@ import { Vm } from '../kernel/vma/vma.ts'
 import type { Combination } from './runner/axes.ts'
 import { SHARED } from './runner/calls.ts'
 import { type Expectation, scenario } from './scenario.ts'
+import { NOT_COPIED } from './speculative-fault-vs-mprotect.ts'
 import { CHECK_UNDER_LOCK } from './srcu-fault-vs-munmap.ts'
 
 const FILE = 'design/srcu.ts'
