@@ -94,7 +94,8 @@ function page(number: number): string {
 
 /** What a call came to. Results below 0 are errors, of accesses by users signals. */
 function resultText({ name }: CallDescription, result: unknown): string {
-  if (typeof result !== 'number') return `returned ${String(result)}`
+  // A call of a program that says nothing of itself goes by its text, in brackets.
+  if (typeof result !== 'number' || name.startsWith('(')) return `returned ${String(result)}`
   if (result < 0 && ACCESSES.has(name)) return ENDS.has(-result) ? `ended in ${ENDS.get(-result)}` : `returned ${result}`
   if (result < 0) return `failed with ${errnoName(-result)}`
   if (name === 'fork' && result === 0) return 'failed for want of memory'

@@ -125,16 +125,18 @@ export async function rehearse(
 type Alone = (cpu: number, task: () => unknown) => unknown
 
 /** What steps of the tear-down throw: a wait that nobody is left to end, and an address that is none. */
-const WRONG_ALONE = /^(CPU \d+ waits though it is alone|wild pointer: .*)$/
+const WRONG_ALONE = /^(?:CPU (\d+) waits though it is alone|wild pointer: .*)$/
 
 /** `tearDown`; a broken kernel may get stuck in it. */
 function tearDownOrHang(...given: Parameters<typeof tearDown>): string {
   try {
     return tearDown(...given)
   } catch (error) {
-    if (!(error instanceof Error) || !WRONG_ALONE.test(error.message)) throw error
+    const known = error instanceof Error ? WRONG_ALONE.exec(error.message) : null
+    if (known === null) throw error
     const [, detectors] = given
-    const what = error.message.startsWith('wild') ? error.message : `deadlock: ${error.message}`
+    const [message, cpu] = known
+    const what = cpu === undefined ? message : `deadlock: ${detectors.explainBlocked(Number(cpu))}`
     return detectors.failure() || `${what}, when all calls have returned and the address spaces exit`
   }
 }
