@@ -152,7 +152,7 @@ export function play(
       let after = next.get(found)
       if (after === undefined) {
         after = createStretch(memo)
-        next.set(found, after)
+        if (memo.count < LIMIT) next.set(found, after)
       }
       stretch = after
       continue
