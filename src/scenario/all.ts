@@ -23,6 +23,7 @@ import { faultVsFault, firstFaultsBelowTwoPmds } from './fault-vs-fault.ts'
 import { faultVsFork } from './fault-vs-fork.ts'
 import * as faultVsMbind from './fault-vs-mbind.ts'
 import * as faultVsMoveOfTable from './fault-vs-move-of-table.ts'
+import * as faultVsMovedBoundary from './fault-vs-moved-boundary.ts'
 import { faultVsMprotect } from './fault-vs-mprotect.ts'
 import { faultVsMunmap } from './fault-vs-munmap.ts'
 import { faultVsMunmapOfNeighbour } from './fault-vs-munmap-of-neighbour.ts'
@@ -100,9 +101,11 @@ import { speculativeFaultVsFork } from './speculative-fault-vs-fork.ts'
 import { speculativeFaultVsMprotect } from './speculative-fault-vs-mprotect.ts'
 import { speculativeFaultVsMunmap } from './speculative-fault-vs-munmap.ts'
 import { speculativeFaultVsRemap } from './speculative-fault-vs-remap.ts'
+import { speculativeFaultVsSecondWriter } from './speculative-fault-vs-second-writer.ts'
 import { speculativeFaultVsTableReclaim } from './speculative-fault-vs-table-reclaim.ts'
 import * as spinlockExclusion from './spinlock-exclusion.ts'
 import * as spinlockVsInterrupt from './spinlock-vs-interrupt.ts'
+import { splitUndoneVsFault } from './split-undone-vs-fault.ts'
 import { splitVsLookup } from './split-vs-lookup.ts'
 import * as srcuCallbacks from './srcu-callbacks.ts'
 import * as srcuFaultVsChanges from './srcu-fault-vs-changes.ts'
@@ -142,6 +145,7 @@ export const SCENARIOS: readonly Scenario[] = Object.freeze([
   mmapOverVsFault,
   munmapVsMunmap,
   splitVsLookup,
+  splitUndoneVsFault,
   mergeVsLookup,
   smapsUnderMmapLock,
   smapsIrqOff,
@@ -168,6 +172,7 @@ export const SCENARIOS: readonly Scenario[] = Object.freeze([
   ...Object.values(faultVsSplitOff),
   ...Object.values(faultVsMbind),
   ...Object.values(faultVsMoveOfTable),
+  ...Object.values(faultVsMovedBoundary),
   ...Object.values(firstFaultVsMunmap),
   ...Object.values(forkVsMunmap),
   forkVsStaleTlb,
@@ -178,6 +183,7 @@ export const SCENARIOS: readonly Scenario[] = Object.freeze([
   speculativeFaultVsFault,
   speculativeFaultVsFlush,
   speculativeFaultVsFork,
+  speculativeFaultVsSecondWriter,
   speculativeFaultVsTableReclaim,
   speculativeFaultOnFile,
   rcuFaultVsMunmap,

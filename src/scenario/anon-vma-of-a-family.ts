@@ -1,5 +1,7 @@
 // The counts of a family of anon_vmas lie under the lock of its root: parent and child hold different mmap_locks.
-import { Vm } from '../kernel/vma/vma.ts'
+import { Remap } from '../kernel/syscall/mremap.ts'
+import { AnonVma, AnonVmaChain } from '../kernel/vma/anon-vma.ts'
+import { Vm, Vma } from '../kernel/vma/vma.ts'
 import { READ_WRITE } from './runner/calls.ts'
 import { scenario } from './scenario.ts'
 
@@ -122,6 +124,129 @@ export const anonVmaTakenOver = scenario({
         },
       ],
       unsafe: /two VMAs use one anon_vma|data race|is not ordered with/,
+    },
+  ],
+})
+
+/** The last VMA that uses an anon_vma leaves it while a fork of a descendant asks whether anybody uses it. */
+export const anonVmaLeftBesideFork = scenario({
+  name: 'anon-vma-left-beside-fork',
+  question: 'May a fork ask whether an anon_vma is used while its last user leaves it?',
+  asked: 'bugs.md, B26: num_active_vmas in anon_vma_clone and unlink_anon_vmas, under the lock of the root',
+  cpus: 2,
+  archs: ['x86_64'],
+  designs: ['mmap-lock'], // fork and munmap hold mmap_lock for writing under every design
+  setUp: (stage) => {
+    const first = stage.newMm([0])
+    const page = stage.table(4)
+    stage.now(0, first.mmap(page, 1))
+    stage.now(0, first.write(page, 1))
+    const parent = stage.callsOn(stage.now(0, first.fork()), [])
+    const child = stage.callsOn(stage.now(0, parent.fork()), [])
+    return { calls: [[parent.munmap(page, 1)], [child.fork()]] }
+  },
+  expect: 'safe',
+  variants: [
+    {
+      name: 'counted-without-the-root',
+      wrong: 'the VMAs that use an anon_vma are counted without the lock of the root',
+      edits: [
+        {
+          file: 'vma/anon-vma.ts',
+          from: '  const root = load(anonVma + AnonVma.root)\n  spinLock(root + AnonVma.lock)\n  store(anonVma + AnonVma.numActiveVmas, load(anonVma + AnonVma.numActiveVmas) + delta)\n  spinUnlock(root + AnonVma.lock)\n',
+          to: '  store(anonVma + AnonVma.numActiveVmas, load(anonVma + AnonVma.numActiveVmas) + delta)\n',
+        },
+      ],
+      unsafe: /data race/,
+    },
+  ],
+})
+
+/** Two CPUs write to different pages of a VMA to which nobody has written: each finds that it has no anon_vma, and one of them makes it. */
+export const anonVmaOfTwoFirstWrites = scenario({
+  name: 'anon-vma-of-two-first-writes',
+  question: 'May two faults give one VMA two anon_vmas?',
+  asked: 'field: __anon_vma_prepare, someone may have been faster; page_table_lock against another fault',
+  cpus: 2,
+  archs: ['x86_64'],
+  usually: { designs: ['mmap-lock'] }, // all others come back under mmap_lock for this
+  setUp: async (stage) => {
+    const { vmaOf } = await stage.program<typeof import('./programs/fork.ts')>('fork')
+    const mm = stage.newMm()
+    const page = stage.table(4)
+    stage.now(0, mm.mmap(page, 2))
+    // Makes the tables, and no anon_vma.
+    stage.now(0, mm.read(page))
+    const vma = stage.now(
+      0,
+      stage.call('find_vma()', () => vmaOf(mm.mm, page)),
+    )
+    const { words } = stage.machine
+    return {
+      calls: [[mm.write(page, 1)], [mm.write(page + 1, 2)]],
+      check: () => {
+        const anonVma = words[vma + Vma.anonVma] as number
+        const entry = words[vma + Vma.anonVmaChain] as number
+        if (anonVma === 0) return 'the VMA has pages and no anon_vma'
+        if (words[entry + AnonVmaChain.anonVma] !== anonVma || words[entry + AnonVmaChain.next] !== 0) return 'the VMA is in two anon_vmas'
+        return words[anonVma + AnonVma.numActiveVmas] === 1 ? '' : 'the users of the anon_vma are miscounted'
+      },
+    }
+  },
+  expect: 'safe',
+  variants: [
+    {
+      name: 'not-looked-at-again',
+      wrong: 'a fault does not look again, under the lock, whether the VMA has an anon_vma by now',
+      edits: [
+        {
+          file: 'vma/anon-vma.ts',
+          from: '  const mine = load(vma + Vma.anonVma) === 0\n',
+          to: '  const mine = load(vma + Vma.anonVma) === 0 || shared === 0\n',
+        },
+      ],
+      unsafe: /two anon_vmas/,
+    },
+    {
+      name: 'not-stored',
+      wrong: 'the VMA enters the anon_vma, and does not name it as its own',
+      edits: [
+        { file: 'vma/anon-vma.ts', from: '    rcuAssignPointer(vma + Vma.anonVma, anonVma)\n', to: '' },
+        { file: 'vma/anon-vma.ts', from: 'import { load, rcuAssignPointer, readOnce,', to: 'import { load, readOnce,' },
+      ],
+      unsafe: /no anon_vma|two anon_vmas/,
+    },
+  ],
+})
+
+/** CPU 1 moves the pages of a VMA to a new one below it, with MREMAP_DONTUNMAP; CPU 0 writes at the old place. Then the new VMA is the first to go. */
+export const anonVmaForgotten = scenario({
+  name: 'anon-vma-forgotten',
+  question: 'Does a VMA whose pages were all moved away, and which stays, forget the anon_vma that it shared with them?',
+  asked: 'field: dontunmap_complete, unlink_anon_vmas of the source; Linux 5.7, MREMAP_DONTUNMAP',
+  cpus: 2,
+  archs: ['x86_64'],
+  usually: { designs: ['mmap-lock'] },
+  setUp: (stage) => {
+    const mm = stage.newMm()
+    const page = stage.table(4)
+    stage.now(0, mm.mmap(page + 2, 1))
+    stage.now(0, mm.write(page + 2, 1))
+    return { calls: [[mm.write(page + 2, 7)], [mm.mremap(page + 2, 1, 1, Remap.mayMove | Remap.fixed | Remap.dontUnmap, page)]] }
+  },
+  expect: 'safe',
+  variants: [
+    {
+      name: 'kept-as-its-own',
+      wrong: 'a VMA that leaves its anon_vmas goes on naming one of them as its own',
+      edits: [
+        {
+          file: 'vma/anon-vma.ts',
+          from: '  countActive(load(vma + Vma.anonVma), -1)\n  writeOnce(vma + Vma.anonVma, 0)\n',
+          to: '  countActive(load(vma + Vma.anonVma), -1)\n',
+        },
+      ],
+      unsafe: /use after free|freed/,
     },
   ],
 })

@@ -139,3 +139,52 @@ export const devicePagesVsMremap = scenario({
     },
   ],
 })
+
+/** CPU 0 unmaps the middle of a mapping of a device, which is split twice for that; CPU 1 runs the driver that takes the pages back, and reads. */
+export const devicePagesVsSplit = scenario({
+  name: 'device-pages-vs-split',
+  question: 'May a driver miss a part of a mapping of its pages that is being split?',
+  asked:
+    'field: vma_prepare and vma_complete of a split, i_mmap_lock_write over the change of the bounds and the insertion of the new part',
+  cpus: 2,
+  archs: ['x86_64'],
+  usually: { designs: ['mmap-lock'] },
+  setUp: (stage) => {
+    const mm = stage.newMm([0, 1])
+    const page = stage.table(4)
+    const device = stage.device(2)
+    stage.now(0, mm.mmap(page, 3, SHARED, device))
+    stage.now(1, mm.write(page + 2, 7))
+    return { calls: [[mm.munmap(page + 1, 1)], [device.revoke, mm.read(page + 2)]] }
+  },
+  expect: 'safe',
+  variants: [
+    {
+      name: 'split-without-the-lock',
+      wrong: 'a part is put into the list of the inode without the lock of the list',
+      edits: [
+        { file: 'vma/i-mmap.ts', from: '  spinLock(inode + Inode.iMmapLock)\n  listAddTail(upper', to: '  listAddTail(upper' },
+        {
+          file: 'vma/i-mmap.ts',
+          from: '  writeOnce(vma + Vma.end, at)\n  spinUnlock(inode + Inode.iMmapLock)\n',
+          to: '  writeOnce(vma + Vma.end, at)\n',
+        },
+      ],
+      unsafe: /data race|is not ordered with|use after free|stale translation/,
+      on: { design: 'mmap-lock' },
+    },
+    {
+      name: 'end-kept',
+      wrong: 'the lower part of a mapping of a device keeps its end',
+      edits: [
+        {
+          file: 'vma/i-mmap.ts',
+          from: '  writeOnce(vma + Vma.end, at)\n  spinUnlock(inode + Inode.iMmapLock)\n',
+          to: '  spinUnlock(inode + Inode.iMmapLock)\n',
+        },
+      ],
+      unsafe: /leak|no order of the calls|use after free/,
+      on: { design: 'mmap-lock' },
+    },
+  ],
+})

@@ -82,6 +82,13 @@ describe('a verdict', () => {
     expect(killer!.path.length).toBeGreaterThan(0)
   })
 
+  it('is load-bearing where a call goes round for ever without a step', async () => {
+    const site = sites.find(({ file, operator, text }) => file === 'vma/rb-balance.ts' && operator === 'publish' && text.includes('inner'))!
+    const { verdict, killer } = await ablated(site, ['rbtree-walk-ends'])
+    expect(verdict).toBe('load-bearing')
+    expect(killer!.message).toMatch(/^CPU 1 .*: it goes round for ever: \d+ plain loads without a step$/)
+  })
+
   it('is that it survived exhaustively only where every cell was searched to its end', async () => {
     // Who finds its grace period over already waits for one more than is needed.
     const site = siteWith('sync/rcu.ts', 'recheck', 'gracePeriodDone(snap)')

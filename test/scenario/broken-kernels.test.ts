@@ -38,6 +38,35 @@ describe('a kernel', () => {
     const junk = '  const result = load(-5 - mm) + doMremap(mm,'
     expect(await messageOf('  const result = doMremap(mm,', junk)).toMatch(/^CPU 0 .*: wild pointer: there is no word -/)
   })
+
+  it('that goes round for ever in a loop without a step, in the set-up, is stopped', async () => {
+    const hangs = scenario({
+      ...SMALL,
+      name: 'broken',
+      designs: ['vma-lock'],
+      setUp: (stage) => {
+        const mm = stage.newMm()
+        const page = stage.table(4)
+        stage.now(0, mm.mmap(page, 1))
+        return { calls: [[mm.munmap(page, 1)]] }
+      },
+      variants: [
+        {
+          name: 'so',
+          wrong: 'a line is not what it was',
+          edits: [
+            {
+              file: 'syscall/mmap.ts',
+              from: '  const result = doMmap(mm,',
+              to: '  while (load(mm + Mm.pgd) !== 0) load(mm + Mm.pgd)\n  const result = doMmap(mm,',
+            },
+          ],
+          unsafe: /./,
+        },
+      ],
+    })
+    await expect(check(hangs, { variant: 'so' })).rejects.toThrow(/setUp threw .*it goes round for ever: \d+ plain loads without a step/)
+  })
 })
 
 it('that takes junk from freed memory for an address used freed memory', async () => {

@@ -34,6 +34,18 @@ export let observer: Observer | null = null
 /** Words changed by plain stores, counted for the executor (a spinning CPU may be waiting for one). */
 export let plainChanges = 0
 
+/** Plain loads since the last step. */
+let loads = 0
+/** How many of them there may be: full-size machines were seen to make some two thousand. */
+const MOST_LOADS = 10_000
+
+/** Counts one plain load. Throws in a loop that goes round for ever without a step: nothing else would end it. */
+export function countLoad(): void {
+  if (++loads <= MOST_LOADS) return
+  loads = 0
+  throw new Error(`it goes round for ever: ${MOST_LOADS} plain loads without a step`)
+}
+
 /** Says where the per-CPU areas are. */
 export function bindAreas(perCpuAreas: number): void {
   areas = perCpuAreas
@@ -99,6 +111,7 @@ export function setNow(microseconds: number): void {
 /** Fills the row of the executing CPU. */
 export function announce(op: number, a: number, b: number, c: number, site: number): void {
   const at = row
+  loads = 0
   rows[at] = op
   rows[at + 1] = a
   rows[at + 2] = b

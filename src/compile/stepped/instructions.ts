@@ -3,7 +3,20 @@
 // place in the source (`site`) as the last argument. What is not a step happens at once.
 import { words } from '../../kernel/machine/heap.ts'
 import { CPU_STRIDE } from '../../kernel/machine/percpu.ts'
-import { announce, areas, bindAreas, countPlainChange, cpu, cpuArea, fed, nextFed, now, observer, selectCpu } from './announce.ts'
+import {
+  announce,
+  areas,
+  bindAreas,
+  countLoad,
+  countPlainChange,
+  cpu,
+  cpuArea,
+  fed,
+  nextFed,
+  now,
+  observer,
+  selectCpu,
+} from './announce.ts'
 import { Op } from './ops.ts'
 
 /** Selects CPU `number`. The executor has the interrupt handler; nothing here gives way. */
@@ -36,6 +49,7 @@ function inMemory(p: number): number {
 /** Plain load: no step. */
 export function load(p: number, site: number): number {
   if (fed !== null) return nextFed()
+  countLoad()
   if (observer !== null) observer(Op.load, inMemory(p), 0, 0, site)
   return words[p] as number
 }

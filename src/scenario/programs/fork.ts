@@ -13,3 +13,8 @@ export function forkAndNote(parent: number, vpn: number, note: number): number {
   writeOnce(note + 1, load(vmaLookup(child, vpn) + Vma.anonVma))
   return child
 }
+
+/** The VMA of page `vpn` of `mm`, for a set-up. */
+export function vmaOf(mm: number, vpn: number): number {
+  return vmaLookup(mm, vpn)
+}

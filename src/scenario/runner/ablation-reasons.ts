@@ -232,6 +232,13 @@ const REASONS: readonly Reason[] = [
     function: /^pmdSame$/,
     why: 'nobody calls it: it is for those who write to a table that they mapped without its lock',
   },
+  {
+    file: /^vma\/split\.ts$/,
+    function: /^splitVma$/,
+    operator: /exclusion/,
+    text: /^design\.vmaStartWrite\(upper\)/,
+    why: 'the upper part is complete when the tree has it, and whoever changes it further locks it first: a fault that gets it early finds what stays true',
+  },
 ]
 
 /** Why `site` is missed by no scenario, or ''. */
