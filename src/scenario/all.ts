@@ -109,7 +109,7 @@ import { splitUndoneVsFault } from './split-undone-vs-fault.ts'
 import { splitVsLookup } from './split-vs-lookup.ts'
 import * as srcuCallbacks from './srcu-callbacks.ts'
 import * as srcuFaultVsChanges from './srcu-fault-vs-changes.ts'
-import { srcuFaultVsMunmap, srcuFirstFaultVsMunmap } from './srcu-fault-vs-munmap.ts'
+import { srcuFaultBelowTablesVsMunmap, srcuFaultVsMunmap, srcuFirstFaultVsMunmap } from './srcu-fault-vs-munmap.ts'
 import * as srcuReaderVsUpdater from './srcu-reader-vs-updater.ts'
 import { srcuSleepingFaultVsMunmap } from './srcu-sleeping-fault-vs-munmap.ts'
 import * as srcuWaits from './srcu-waits.ts'
@@ -194,6 +194,7 @@ export const SCENARIOS: readonly Scenario[] = Object.freeze([
   ...Object.values(rcuFaultWithoutMemory),
   srcuFaultVsMunmap,
   srcuFirstFaultVsMunmap,
+  srcuFaultBelowTablesVsMunmap,
   srcuSleepingFaultVsMunmap,
   ...Object.values(srcuFaultVsChanges),
   ...Object.values(srcuWaits),

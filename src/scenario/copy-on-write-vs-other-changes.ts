@@ -1,5 +1,8 @@
 // What may become of an entry between the moment at which a write fault decides to copy its page and the moment at which the
 // copy is put in; and what must not become writable because a VMA is.
+import { pteOf } from '../check/detect/index.ts'
+import { pfnToVirt } from '../kernel/memory/page.ts'
+import { Pte, ptePfn } from '../kernel/pagetable/entries.ts'
 import { Vm } from '../kernel/vma/vma.ts'
 import { scenario } from './scenario.ts'
 
@@ -76,11 +79,19 @@ export const hardwareWriteVsFork = scenario({
   setUp: (stage) => {
     const mm = stage.newMm()
     const page = stage.table(4)
+    const { words } = stage.machine
     stage.now(0, mm.mmap(page, 1))
     stage.now(0, mm.write(page, 1))
     // Clean and not accessed, but writable.
     stage.now(0, mm.free(page, 1))
-    return { calls: [[mm.write(page, 7)], [mm.fork()]] }
+    return {
+      calls: [[mm.write(page, 7)], [mm.fork()]],
+      check: () => {
+        const pte = pteOf(words, mm.mm, page)
+        const lost = words[pfnToVirt(ptePfn(pte))] === 7 && (pte & Pte.dirty) === 0
+        return lost ? 'the page was written after MADV_FREE, and is clean' : ''
+      },
+    }
   },
   expect: 'safe',
   variants: [
@@ -95,6 +106,18 @@ export const hardwareWriteVsFork = scenario({
         },
       ],
       unsafe: WRONG,
+    },
+    {
+      name: 'taken-away-in-two-steps',
+      wrong: 'the entry is read and then overwritten: what the hardware sets between is lost',
+      edits: [
+        {
+          file: 'pagetable/entries.ts',
+          from: '  return cmpxchg(ptep, low, pte & PTE_LOW) === low\n',
+          to: '  const same = readOnce(ptep) === low\n  if (same) writeOnce(ptep, pte & PTE_LOW)\n  return same\n',
+        },
+      ],
+      unsafe: /and is clean/,
     },
   ],
 })

@@ -1,6 +1,7 @@
 // A driver finds the mappings of its pages through the list of VMAs of its inode, and munmap takes VMAs out of that list. What munmap has
 // unmapped by then must be flushed: the driver who finds no mapping gives the pages away.
 import { Remap } from '../kernel/syscall/mremap.ts'
+import { Vm } from '../kernel/vma/vma.ts'
 import { SHARED } from './runner/calls.ts'
 import { scenario } from './scenario.ts'
 
@@ -185,6 +186,73 @@ export const devicePagesVsSplit = scenario({
       ],
       unsafe: /leak|no order of the calls|use after free/,
       on: { design: 'mmap-lock' },
+    },
+  ],
+})
+
+/** CPU 0 faults on a page of a device, holding no lock of its VMA, while CPU 1 unmaps it. */
+export const deviceFaultVsMunmap = scenario({
+  name: 'device-fault-vs-munmap',
+  question: 'May a fault without locks map a page of a device where munmap has been?',
+  asked: 'field: vmf_insert_pfn in a speculative fault; what insert_pfn maps is locked and validated as any other entry',
+  cpus: 2,
+  designs: ['speculative-file'],
+  archs: ['x86_64'],
+  setUp: (stage) => {
+    const mm = stage.newMm()
+    const page = stage.table(4)
+    const device = stage.device(1)
+    stage.now(0, mm.mmap(page, 2, SHARED, device))
+    stage.now(0, mm.read(page + 1))
+    return { calls: [[mm.read(page)], [mm.munmap(page, 1)]] }
+  },
+  expect: 'safe',
+  variants: [
+    {
+      name: 'not-validated',
+      wrong: 'the entry is locked as under mmap_lock: nobody asks whether a writer has been there',
+      edits: [
+        { file: 'fault/pfn.ts', from: 'design.pteMapLock(mm, vma, pmd, vpn)', to: 'pteOffsetMapLock(pmd, vpn)' },
+        { file: 'fault/pfn.ts', from: "import { design } from '../design/design.ts'\n", to: '' },
+        { file: 'fault/pfn.ts', from: 'import { pteUnmapUnlock }', to: 'import { pteOffsetMapLock, pteUnmapUnlock }' },
+      ],
+      unsafe: /in no mapping|stale translation|no order of the calls/,
+    },
+    {
+      name: 'refusal-not-heeded',
+      wrong: 'a fault that may no longer map the page maps it all the same',
+      edits: [{ file: 'fault/pfn.ts', from: '  if (ptep === 0) return\n', to: '' }],
+      unsafe: /NULL pointer/,
+    },
+  ],
+})
+
+/** CPU 0 reads a page of a device that CPU 1 writes and then makes read-only. */
+export const deviceFaultVsDeviceFault = scenario({
+  name: 'device-fault-vs-device-fault',
+  question: 'May a fault put an entry with fewer rights over the one that another fault has put there?',
+  asked: 'field: insert_pfn looks whether the entry is none: whoever overwrites one owes a flush',
+  cpus: 2,
+  designs: ['vma-lock'],
+  archs: ['x86_64'],
+  setUp: (stage) => {
+    const mm = stage.newMm()
+    const page = stage.table(4)
+    const device = stage.device(1)
+    stage.now(0, mm.mmap(page, 2, SHARED, device))
+    stage.now(0, mm.read(page + 1))
+    return { calls: [[mm.read(page)], [mm.write(page, 7), mm.mprotect(page, 1, Vm.read), mm.write(page, 8)]] }
+  },
+  expect: 'safe',
+  variants: [
+    {
+      name: 'overwritten',
+      wrong: 'the entry is set whatever is there',
+      edits: [
+        { file: 'fault/pfn.ts', from: '  if (pteNone(ptepGet(ptep))) setPte', to: '  setPte' },
+        { file: 'fault/pfn.ts', from: 'import { Pte, pfnPte, pteNone, ptepGet, setPte }', to: 'import { Pte, pfnPte, setPte }' },
+      ],
+      unsafe: /no order of the calls|stale translation/,
     },
   ],
 })

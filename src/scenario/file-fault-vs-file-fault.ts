@@ -1,9 +1,9 @@
 // A page of a file is read from its disk once, by whoever asks first; everybody else finds it in the page cache, locked, and
 // waits for it. Faults that wait give up what they hold first, and come back.
 import { Page, PageFlag } from '../kernel/memory/page.ts'
-import { SHARED } from './runner/calls.ts'
+import { type Call, type Calls, SHARED } from './runner/calls.ts'
 import { cachedFrame, pageOf } from './runner/space-lines.ts'
-import { scenario } from './scenario.ts'
+import { type Scenario, scenario, type Variant } from './scenario.ts'
 
 /** One thread reads and one writes the same page of a file on a disk, which nobody has read yet. */
 export const fileFaultVsFileFault = scenario({
@@ -145,6 +145,88 @@ export const fileFaultVsFileFault = scenario({
     },
   ],
 })
+
+/** CPU 0 brings a page into the cache. CPU 1 finds it there, before it is unlocked, and does what makes it dirty. */
+function dirtyBeforeUnlocked(
+  name: string,
+  question: string,
+  asked: string,
+  dirty: (mm: Calls, page: number) => readonly Call[],
+  variant: Variant,
+): Scenario {
+  return scenario({
+    name,
+    question,
+    asked,
+    cpus: 2,
+    archs: ['x86_64'],
+    designs: ['vma-lock'],
+    setUp: (stage) => {
+      const mm = stage.newMm()
+      const page = stage.table(4)
+      const file = stage.file(2)
+      const { words } = stage.machine
+      stage.now(0, mm.mmap(page, 2, SHARED, file))
+      stage.now(0, mm.read(page + 1))
+      return {
+        calls: [[mm.read(page)], dirty(mm, page)],
+        check: () => {
+          const flags = words[pageOf(words, cachedFrame(words, file.inode, 0)) + Page.flags] as number
+          if ((flags & PageFlag.dirty) === 0) return 'the page was written, and is not marked dirty'
+          return (flags & (PageFlag.locked | PageFlag.waiters)) === 0 ? '' : 'the page is still locked, or waited for'
+        },
+      }
+    },
+    expect: 'safe',
+    variants: [variant],
+  })
+}
+
+/** CPU 1 reads the page, and then writes to it. */
+export const writeFaultVsUnlock = dirtyBeforeUnlocked(
+  'write-fault-vs-unlock-of-page',
+  'May a write fault make a shared page dirty while whoever has read it unlocks it?',
+  'field: set_page_dirty in wp_page_shared and folio_end_read: page flags are changed by atomic operations',
+  (mm, page) => [mm.read(page), mm.write(page, 7)],
+  {
+    name: 'marked-in-two-steps',
+    wrong: 'the flags are read and written back with the mark, over what others have changed meanwhile',
+    edits: [
+      {
+        file: 'fault/copy-on-write.ts',
+        from: 'atomicOr(page + Page.flags, PageFlag.dirty)\n',
+        to: 'writeOnce(page + Page.flags, readOnce(page + Page.flags) | PageFlag.dirty)\n',
+      },
+      { file: 'fault/copy-on-write.ts', from: 'import { atomicOr, copyPage', to: 'import { copyPage' },
+    ],
+    unsafe: /still locked, or waited for/,
+  },
+)
+
+/** CPU 1 writes to the page and unmaps it. */
+export const zapOfDirtyPageVsUnlock = dirtyBeforeUnlocked(
+  'zap-of-dirty-page-vs-unlock-of-page',
+  'May a page that was written be unmapped while whoever has read it unlocks it?',
+  'field: folio_mark_dirty in zap_present_folio_ptes and folio_end_read: page flags are changed by atomic operations',
+  (mm, page) => [mm.write(page, 7), mm.dontneed(page, 1)],
+  {
+    name: 'marked-in-two-steps',
+    wrong: 'the flags are read and written back with the mark, over what others have changed meanwhile',
+    edits: [
+      {
+        file: 'pagetable/zap.ts',
+        from: 'atomicOr(page + Page.flags, PageFlag.dirty)\n',
+        to: 'writeOnce(page + Page.flags, readOnce(page + Page.flags) | PageFlag.dirty)\n',
+      },
+      {
+        file: 'pagetable/zap.ts',
+        from: 'import { atomicOr, load, readOnce, thisCpu }',
+        to: 'import { load, readOnce, thisCpu, writeOnce }',
+      },
+    ],
+    unsafe: /still locked, or waited for/,
+  },
+)
 
 /** CPU 0 touches a page of the mapping that the file does not have; CPU 1 the one that it has. */
 export const beyondEndOfFile = scenario({

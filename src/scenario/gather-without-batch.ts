@@ -84,6 +84,7 @@ function withoutBatch(
   holds: string,
   expect: Scenario['expect'],
   archs = ['x86_64', 'powerpc64-hash-64k', 's390'],
+  rest: Pick<Scenario, 'freeing' | 'variants'> = {},
 ): Scenario {
   return scenario({
     name,
@@ -103,6 +104,7 @@ function withoutBatch(
       return { calls: [[mm.smaps(page, 1, how)], [mm.munmap(page, 1), stage.waitForCallbacks]] }
     },
     expect,
+    ...rest,
   })
 }
 
@@ -121,3 +123,64 @@ export const ipiFallbackVsIrqOff = withoutBatch('ipi-fallback-vs-smaps-irq-off',
 export const ipiFallbackVsMmapLock = withoutBatch('ipi-fallback-vs-smaps-under-mmap-lock', SmapsWalk.mmapLock, 'mmap_lock', 'safe', [
   'powerpc64-hash-64k',
 ])
+
+/** With interrupts off where flushes are broadcast: whoever frees tables at once must send the IPI itself, batch or no batch. */
+export const ipiAllWithoutBatch = withoutBatch(
+  'ipi-all-without-batch-vs-smaps-irq-off',
+  SmapsWalk.irqOff,
+  'interrupts off',
+  'safe',
+  ['arm64-4k'],
+  {
+    freeing: ['ipi-all'],
+    variants: [
+      {
+        name: 'freed-without-ipi',
+        wrong: 'a table that finds no room in a batch is freed without an IPI to those that walk with interrupts off',
+        edits: [
+          {
+            file: 'pagetable/mmu-gather.ts',
+            from: '      beforeTablesAreFreed()\n      freeUnhookedTable(table, level)\n',
+            to: '      freeUnhookedTable(table, level)\n',
+          },
+        ],
+        unsafe: /use after free/,
+      },
+    ],
+  },
+)
+
+/** CPU 0 reads a page that its TLB does not know; CPU 1 unmaps it without memory for a batch, and the tables go at once. */
+export const ipiFallbackVsHardware = scenario({
+  name: 'ipi-fallback-vs-hardware-walk',
+  question: 'Is a page table that finds no room in a batch freed while the hardware walks it?',
+  asked: 'field: tlb_table_flush: tlb_flush_mmu_tlbonly before tlb_remove_table_one; the hardware answers no IPI',
+  cpus: 2,
+  designs: ['vma-lock'],
+  archs: ['x86_64', 'arm64-4k'],
+  freeing: ['rcu-batch-ipi-fallback'],
+  setUp: (stage) => {
+    const mm = stage.newMm()
+    const page = stage.table(4)
+    stage.now(0, mm.mmap(page, 1))
+    // The zero page: were a page of its own freed, a batch could be made from it.
+    stage.now(1, mm.read(page))
+    stage.shortage(1, 0, Cache.gatherBatch, 0)
+    return { calls: [[mm.read(page)], [mm.munmap(page, 1)]] }
+  },
+  expect: 'safe',
+  variants: [
+    {
+      name: 'freed-before-the-flush',
+      wrong: 'a table that finds no room in a batch is freed without a flush',
+      edits: [
+        {
+          file: 'pagetable/mmu-gather.ts',
+          from: '      tlbFlushMmu()\n      beforeTablesAreFreed()\n',
+          to: '      beforeTablesAreFreed()\n',
+        },
+      ],
+      unsafe: /use after free/,
+    },
+  ],
+})

@@ -77,3 +77,48 @@ export const madviseFreeVsDontneed = scenario({
     },
   ],
 })
+
+/** CPU 1, a child, declares a page free that it shares with its parent on CPU 0, which forks again. */
+export const madviseFreeVsFork = scenario({
+  name: 'madvise-free-vs-fork-of-the-parent',
+  question: 'May a fork lose that another address space has declared a page free that they share?',
+  asked: 'field: ClearPageAnonExclusive in copy_present_ptes: page flags are changed by atomic operations',
+  cpus: 2,
+  archs: ['x86_64'],
+  designs: ['mmap-lock'], // fork and madvise hold the locks of different address spaces under every design
+  setUp: (stage) => {
+    const parent = stage.newMm([0])
+    const page = stage.table(4)
+    const { words } = stage.machine
+    stage.now(0, parent.mmap(page, 1))
+    stage.now(0, parent.write(page, 1))
+    const child = stage.callsOn(stage.now(0, parent.fork()), [1])
+    return {
+      calls: [[parent.fork()], [child.free(page, 1)]],
+      check: () => {
+        const flags = words[pageOf(words, ptePfn(pteOf(words, child.mm, page))) + Page.flags] as number
+        return (flags & PageFlag.lazyfree) === 0 ? 'the page is not marked as lazily freeable' : ''
+      },
+    }
+  },
+  expect: 'safe',
+  variants: [
+    {
+      name: 'mark-taken-off-in-two-steps',
+      wrong: 'fork reads the flags of the page and writes them back without its mark, over what others have set meanwhile',
+      edits: [
+        {
+          file: 'pagetable/copy-page-range.ts',
+          from: 'atomicAnd(page + Page.flags, ~PageFlag.anonExclusive)',
+          to: 'writeOnce(page + Page.flags, readOnce(page + Page.flags) & ~PageFlag.anonExclusive)',
+        },
+        {
+          file: 'pagetable/copy-page-range.ts',
+          from: 'import { atomicAnd, load, readOnce, thisCpu }',
+          to: 'import { load, readOnce, thisCpu, writeOnce }',
+        },
+      ],
+      unsafe: /not marked as lazily freeable/,
+    },
+  ],
+})

@@ -97,6 +97,19 @@ export const paeSameLowHalf = walkBesideReuse(
       ],
       unsafe: /torn read/,
     },
+    {
+      name: 'sync-only-where-all-are-waited-for',
+      wrong: 'before tables are freed those that read their entries are waited for only if the policy waits for everybody',
+      edits: [
+        { file: 'pagetable/freeing.ts', from: '  else if (policy !== Freeing.immediate) pmdpGetLocklessSync()\n', to: '' },
+        {
+          file: 'pagetable/freeing.ts',
+          from: 'import { pmdpGetLocklessSync, tlbRemoveTableSyncOne }',
+          to: 'import { tlbRemoveTableSyncOne }',
+        },
+      ],
+      unsafe: /torn read/,
+    },
   ],
 )
 

@@ -10,7 +10,8 @@ const ASKED = 'thread 000, page-table walks without mmap_lock, 25 February 2021:
 /** CPU 0 walks with interrupts off the tables of an address space that the CPUs in `on` run and that CPU 1 unmaps. */
 function walkBesideMunmap(stage: Stage, on: readonly number[]): Play {
   const mm = stage.newMm(on)
-  const page = stage.table(4)
+  // Not the first of its table: the entry of that one would be at 0 in a table at 0.
+  const page = stage.table(4) + 1
   stage.now(1, mm.mmap(page, 1))
   stage.now(1, mm.write(page, 1))
   return { calls: [[mm.smaps(page, 1, SmapsWalk.irqOff)], [mm.munmap(page, 1), stage.waitForCallbacks]] }

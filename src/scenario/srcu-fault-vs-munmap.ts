@@ -118,3 +118,37 @@ export const srcuFirstFaultVsMunmap: Scenario = scenario({
   expect: 'safe',
   variants: [GUARD_UNLOCKED, DETACH_PASSES_NO_LOCK],
 })
+
+/** CPU 0 finds that the PTE table is missing, below tables that are there; CPU 1 unmaps all of it and waits until these are freed. */
+export const srcuFaultBelowTablesVsMunmap: Scenario = scenario({
+  name: 'srcu-fault-below-tables-vs-munmap',
+  question: 'May a fault under SRCU look in a preemptible kernel which table is missing, beside the munmap that frees those above it?',
+  asked: 'thread 003, Splitting the mmap_sem: SRCU for the VMA, and RCU for each walk of the page tables',
+  cpus: 2,
+  designs: ['srcu'],
+  archs: ['x86_64'],
+  rcus: ['preemptible'],
+  setUp: (stage) => {
+    const mm = stage.newMm()
+    const page = stage.table(4)
+    stage.now(0, mm.mmap(page, stage.tablePages + 1))
+    stage.now(0, mm.read(page))
+    return { calls: [[mm.read(page + stage.tablePages)], [mm.munmap(page, stage.tablePages + 1), stage.waitForCallbacks]] }
+  },
+  expect: 'safe',
+  variants: [
+    {
+      name: 'looked-for-outside-rcu',
+      wrong: 'which table is missing is looked for under SRCU alone, for which nobody waits who frees tables',
+      edits: [
+        {
+          file: 'pagetable/levels.ts',
+          from: '    rcuReadLock()\n    const slot = missingTable(mm, vpn)\n    rcuReadUnlock()\n',
+          to: '    const slot = missingTable(mm, vpn)\n',
+        },
+        { file: 'pagetable/levels.ts', from: "import { rcuReadLock, rcuReadUnlock } from '../sync/rcu.ts'\n", to: '' },
+      ],
+      unsafe: /use after free|freed|reused/,
+    },
+  ],
+})

@@ -141,3 +141,36 @@ export const tableReclaimVsSmaps = scenario({
   },
   expect: 'safe',
 })
+
+/** CPU 0 touches the first page of a table that is not there yet; CPU 1 gives the table back as soon as it is. */
+export const tableReclaimVsFirstFault = scenario({
+  name: 'table-reclaim-vs-first-fault',
+  question: 'May a page table be given back before the fault that has allocated it has mapped it?',
+  asked: 'thread 001, mm: pte_offset_map may fail, also after pte_alloc; field: reclaim of empty page tables, 2024',
+  cpus: 2,
+  designs: ['vma-lock'],
+  archs: ['x86_64'],
+  setUp: (stage) => {
+    const mm = stage.newMm()
+    const page = stage.table(4)
+    // A neighbour keeps the tables above.
+    stage.now(0, mm.mmap(page, stage.tablePages + 1))
+    stage.now(0, mm.read(page + stage.tablePages))
+    return { calls: [[mm.read(page)], [mm.dontneed(page, stage.tablePages)]] }
+  },
+  expect: 'safe',
+  variants: [
+    {
+      name: 'taken-to-be-there',
+      wrong: 'a fault that has allocated a table takes it to be there',
+      edits: [
+        {
+          file: 'fault/handle-mm-fault.ts',
+          from: '    if (ptep === 0) return 0\n',
+          to: '',
+        },
+      ],
+      unsafe: /NULL pointer/,
+    },
+  ],
+})

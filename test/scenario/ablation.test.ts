@@ -115,6 +115,24 @@ describe('a verdict', () => {
     expect(found).toMatchObject({ verdict: 'went silent', killer: { message: 'nothing was heard of it', path: [] } })
   })
 
+  it('comes after a second round that has time although the first has used up that of the site', async () => {
+    const given: number[] = []
+    const bounded: Pool = {
+      ask: (async ({ milliseconds, cells }: { milliseconds: number; cells: readonly unknown[] }) => {
+        given.push(milliseconds)
+        return cells.map(() => ({ verdict: 'bounded', preemptions: 1, message: '', path: [] }))
+      }) as unknown as Pool['ask'],
+      close: async () => {},
+    }
+    const site = siteWith('pagetable/tlb-flush.ts', 'flush', 'shootDown')
+    // Less than any round takes.
+    const options = { jobs: 1, time: 1000, siteTime: 1e-6 }
+    const [found] = await ablateSites([site], files, [scenarioNamed('user-access-vs-munmap')], bounded, options)
+    expect(found).toMatchObject({ verdict: 'survived up to k preemptions', proved: 0 })
+    expect(given.length).toBeGreaterThan(1)
+    expect(given.at(-1)).toBeGreaterThan(0)
+  })
+
   it('is that an ordering is undecided', async () => {
     const site = sites.find(({ operator }) => operator === 'ordering')!
     expect((await ablated(site, ['fault-vs-munmap'])).verdict).toBe('undecided under SC')

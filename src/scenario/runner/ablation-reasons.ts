@@ -239,6 +239,26 @@ const REASONS: readonly Reason[] = [
     text: /^design\.vmaStartWrite\(upper\)/,
     why: 'the upper part is complete when the tree has it, and whoever changes it further locks it first: a fault that gets it early finds what stays true',
   },
+  {
+    file: /^pagetable\/pte-offset-map\.ts$/,
+    function: /^pteOffsetMapRoNolock$/,
+    operator: /recheck/,
+    why: 'without an entry it only computes the address of a lock that nobody asks for: whoever gets no entry does not look at it',
+  },
+  {
+    file: /^pagetable\/mmu-gather\.ts$/,
+    function: /^tlbFinishMmu$/,
+    operator: /publish/,
+    text: /^atomicAdd\(mm \+ Mm\.tlbFlushPending, -1\)/,
+    why: 'a count of gathers that stays too high lets later ones flush more than they need, and nothing else asks for it',
+  },
+  {
+    file: /^pagetable\/move-page-tables\.ts$/,
+    function: /^moveTable$/,
+    operator: /lock/,
+    text: /pageTableLock/,
+    why: 'both slots belong to VMAs that are write-locked, under mmap_lock held for writing: nobody empties them, a late fault under SRCU can at most fill the old one with an empty table, and what moves has a lock of its own',
+  },
 ]
 
 /** Why `site` is missed by no scenario, or ''. */

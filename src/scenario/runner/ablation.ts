@@ -216,7 +216,9 @@ async function ablateSite(site: AblationSite, through: readonly Tried[], work: W
     for (const [variant, found] of searches.entries()) {
       const cells = inOrder(site, through, work.files, work.record).filter(({ cell }) => !found.proved.has(cell))
       // The first round is not broken off for want of time, unless something goes round for ever: what it says is said of all cells.
-      const left = work.options.siteTime * (round === 'first' ? FIRST_ROUND : 1) - (performance.now() - started)
+      // And the second has some time in any case: it begins with the scenarios that are about the place.
+      const of = round === 'first' ? FIRST_ROUND : 1
+      const left = Math.max(work.options.siteTime * of - (performance.now() - started), round === 'last' ? work.options.siteTime / 2 : 0)
       const asked = cells.map((one) => ({ ...one, options: howTo(one, round, work.options.time) }))
       const { refused, silent, tried } = await tryChanged(ablate(work.files, site, variant), asked, left, work)
       if (refused) return end('not ablatable')
