@@ -84,6 +84,7 @@ import * as rwsemHandOver from './rwsem-hand-over.ts'
 import * as rwsemReaderVsWriter from './rwsem-reader-vs-writer.ts'
 import * as rwsemWriterVsWriter from './rwsem-writer-vs-writer.ts'
 import * as s390Halves from './s390-halves.ts'
+import * as s390UnusedHalves from './s390-unused-halves.ts'
 import * as sameBucket from './same-bucket.ts'
 import { type Scenario, scenario } from './scenario.ts'
 import * as seqcountReaderVsWriter from './seqcount-reader-vs-writer.ts'
@@ -119,7 +120,7 @@ import { tableLockWithInterruptsOff } from './table-lock-with-interrupts-off.ts'
 import * as tableReclaim from './table-reclaim-vs-fault.ts'
 import * as tablesByThePage from './tables-by-the-page.ts'
 import * as tablesThatShareALock from './tables-that-share-a-lock.ts'
-import { twoDeferredFragments, twoDeferredFragmentsOf256 } from './two-deferred-fragments.ts'
+import * as twoDeferredFragments from './two-deferred-fragments.ts'
 import * as unmapOfSharedPage from './unmap-of-shared-page.ts'
 import { userAccessVsMunmap } from './user-access-vs-munmap.ts'
 import * as userfault from './userfault.ts'
@@ -156,8 +157,7 @@ export const SCENARIOS: readonly Scenario[] = Object.freeze([
   ...Object.values(tablesThatShareALock),
   smapsUnderMmapLockShowsNoHole,
   smapsUnderRcuShowsHoles,
-  twoDeferredFragments,
-  twoDeferredFragmentsOf256,
+  ...Object.values(twoDeferredFragments),
   ...Object.values(smapsAndPreemption),
   ...Object.values(tablesByThePage),
   ...Object.values(anonVmaOfAFamily),
@@ -233,6 +233,7 @@ export const SCENARIOS: readonly Scenario[] = Object.freeze([
   ...Object.values(lastFragment),
   ...Object.values(deferredByBitmap),
   ...Object.values(s390Halves),
+  ...Object.values(s390UnusedHalves),
   ...Object.values(sameBucket),
   ...Object.values(dontneedVsMunmap),
   walkOfEmptyTables,

@@ -4,7 +4,7 @@
 // sketch the second never shows without the first: for a bit to come during a period it must come third, and the third queues the head
 // once more.
 import { SmapsWalk } from '../kernel/proc/smaps.ts'
-import { scenario, type Variant } from './scenario.ts'
+import { type Scenario, scenario, type Variant } from './scenario.ts'
 
 const SKETCH = 'pte-free-defer-bitmap'
 const FILE = 'pagetable/pte-free-defer-bitmap.ts'
@@ -15,6 +15,7 @@ const common = {
   archs: ['powerpc64-hash-64k'],
   freeing: [SKETCH, `${SKETCH}-fixed`],
 }
+const WALKED = /use after free|reused too early|is not ordered with/
 const takesAll: Variant = {
   name: 'takes-what-came-later',
   wrong: 'the callback takes all bits that are set by then',
@@ -22,7 +23,7 @@ const takesAll: Variant = {
     { file: FILE, from: 'const due = load(map + FragmentMap.due)', to: 'const due = readOnce(map + FragmentMap.pending)' },
     { file: FILE, from: 'atomicOr, load, store, xchg }', to: 'atomicOr, load, readOnce, store, xchg }' },
   ],
-  unsafe: /use after free|reused too early|is not ordered with/,
+  unsafe: WALKED,
   on: { freeing: `${SKETCH}-fixed` },
 }
 
@@ -82,7 +83,7 @@ export const threeFragmentsByBitmap = scenario({
  * All fragments of a page are used. All but two are free; one is deferred, and its grace period is over but its callback has not been
  * called, when CPU 0 walks the last one under RCU and CPU 1 unmaps it.
  */
-export const fragmentDuringAPeriod = scenario({
+const DURING_A_PERIOD: Scenario = {
   ...common,
   name: 'fragment-by-bitmap-during-a-period',
   question: 'Does a fragment whose bit is set during the grace period of another wait for a whole one of its own?',
@@ -108,4 +109,27 @@ export const fragmentDuringAPeriod = scenario({
   },
   expect: 'safe',
   variants: [takesAll],
+}
+export const fragmentDuringAPeriod = scenario(DURING_A_PERIOD)
+
+/** The same where deferred fragments are counted. */
+export const incrementDuringAPeriod = scenario({
+  ...DURING_A_PERIOD,
+  name: 'fragment-by-increment-during-a-period',
+  asked: 'thread 004, pte_free_defer() for powerpc, June 2023: who comes during a grace period needs another one',
+  freeing: ['pte-free-defer-increments'],
+  variants: [
+    {
+      name: 'not-queued-again',
+      wrong: 'fragments that were deferred during the grace period of another are freed with it',
+      edits: [
+        {
+          file: 'pagetable/pte-free-defer-drafts.ts',
+          from: '  atomicAdd(count, -1)\n  callRcu(head, RcuFunc.tableIncrements)',
+          to: '  atomicAdd(count, -1)\n  incrementsFreeRcu(head)',
+        },
+      ],
+      unsafe: WALKED,
+    },
+  ],
 })

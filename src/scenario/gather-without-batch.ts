@@ -1,11 +1,11 @@
 // An mmu_gather that gets no memory for a batch flushes and frees in between: pages at once, since they are flushed, tables each by
-// itself after a grace period, since walkers may hold nothing but RCU.
+// itself after a grace period, since walkers may hold nothing but RCU. A batch that is full goes, and the next table gets a new one.
 import { Cache } from '../kernel/memory/slab.ts'
 import { SmapsWalk } from '../kernel/proc/smaps.ts'
 import { type Scenario, scenario } from './scenario.ts'
 
 /** CPU 0 walks under RCU the tables that CPU 1 unmaps without memory for a batch. */
-export const tablesWithoutBatch = scenario({
+const TABLES: Scenario = {
   name: 'tables-without-batch',
   question: 'Is a page table that finds no room in a batch freed under a walker that holds RCU alone?',
   asked: 'thread 004, pte_free_defer(): no memory may be needed; tlb_remove_table_one and its IPI',
@@ -40,7 +40,8 @@ export const tablesWithoutBatch = scenario({
       unsafe: /use after free|is not ordered with/,
     },
   ],
-})
+}
+export const tablesWithoutBatch = scenario(TABLES)
 
 /** CPU 0 writes to the last of more pages than a gather holds; CPU 1 unmaps them all without memory for a batch. */
 export const pagesWithoutBatch = scenario({
@@ -181,6 +182,70 @@ export const ipiFallbackVsHardware = scenario({
         },
       ],
       unsafe: /use after free/,
+    },
+  ],
+})
+
+/** The same on s390, where a table above the PTE tables has several pages (four, here two), which go together. */
+export const crstTablesWithoutBatch = scenario({
+  ...TABLES,
+  name: 'crst-tables-without-batch',
+  question: 'Is an upper table of several pages that finds no room in a batch freed under a walker that holds RCU alone?',
+  asked: 'thread 004, pte_free_defer() for s390; crst_table_free: region and segment tables have four pages',
+  designs: ['vma-lock'],
+  archs: ['s390-4level'],
+  variants: [
+    {
+      name: 'no-grace-period',
+      wrong: 'a deferred table of several pages does not wait for a grace period',
+      edits: [
+        {
+          file: 'pagetable/pte-free-defer.ts',
+          from: 'callRcu(page + Page.rcuHead, RcuFunc.tablePages)',
+          to: 'tablePagesFreeRcu(page + Page.rcuHead)',
+        },
+      ],
+      unsafe: /use after free|reused too early|is not ordered with/,
+    },
+  ],
+})
+
+/** PTE tables that need, with those above them, more than one batch: all that the small machine can map. */
+const TABLES_OF_TWO_BATCHES = 62
+
+/** CPU 0 unmaps more tables than a batch has room for. */
+export const fullBatch = scenario({
+  name: 'more-tables-than-a-batch',
+  question: 'Is a batch of page tables that is full given away before the next table comes?',
+  asked: 'tlb_remove_table: tlb_table_flush as soon as the batch has MAX_TABLE_BATCH tables',
+  cpus: 1,
+  designs: ['vma-lock'],
+  archs: ['powerpc64-hash-64k'],
+  setUp: (stage) => {
+    const mm = stage.newMm()
+    const map = (tables: number): void => {
+      stage.now(0, mm.mmap(stage.table(1), tables * stage.tablePages))
+      for (let n = 1; n <= tables; n++) stage.now(0, mm.read(stage.table(n)))
+    }
+    // What lies around the batch was a batch before, and is free: writes to it do not go unnoticed.
+    for (const batches of [8, 4]) {
+      for (let i = 0; i < batches; i++) {
+        map(1)
+        stage.now(0, mm.munmap(stage.table(1), stage.tablePages))
+      }
+      stage.now(0, stage.waitForCallbacks)
+    }
+    map(TABLES_OF_TWO_BATCHES)
+    const pages = TABLES_OF_TWO_BATCHES * stage.tablePages
+    return { calls: [[mm.munmap(stage.table(1), pages), stage.waitForCallbacks]] }
+  },
+  expect: 'safe',
+  variants: [
+    {
+      name: 'not-flushed',
+      wrong: 'a batch that is full takes more tables',
+      edits: [{ file: 'pagetable/mmu-gather.ts', from: '  if (n + 1 === GATHER_BATCH_ENTRIES) tlbFlushMmu()\n', to: '' }],
+      unsafe: /./,
     },
   ],
 })

@@ -5,6 +5,7 @@ import { Cache } from '../kernel/memory/slab.ts'
 import { SmapsWalk } from '../kernel/proc/smaps.ts'
 import type { Call, Calls } from './runner/calls.ts'
 import type { Stage } from './runner/stage.ts'
+import { tablesOf } from './s390-tables.ts'
 import { type Scenario, scenario, type Variant } from './scenario.ts'
 
 const FILE = 'pagetable/s390-fragments.ts'
@@ -19,16 +20,6 @@ const common = {
   cpus: 2,
   designs: ['vma-lock'],
   archs: ['s390'],
-}
-
-/** An address space with a table for each of `tables`, made by CPU 1 in this order, so that the first two share a page. */
-function tablesOf(stage: Stage, tables: readonly number[]): Calls {
-  const mm = stage.newMm()
-  for (const n of tables) {
-    stage.now(1, mm.mmap(stage.table(n), 1))
-    stage.now(1, mm.write(stage.table(n), n))
-  }
-  return mm
 }
 
 const unsafeDraft: Scenario['expect'] = ({ freeing }) => (freeing === DRAFT ? { unsafe: /rcu_head|data race/ } : 'safe')
@@ -68,13 +59,21 @@ export const twoDeferredHalves = scenario({
  * CPU 0 unmaps the only table of a page, which so is on the list; CPU 1 needs a table. `waits`: CPU 0 waits until its table is free, so
  * that the page may be gone when CPU 1 looks.
  */
-function halfVsAllocation(name: string, question: string, waits: boolean, unsafe: RegExp): Scenario {
+function halfVsAllocation(
+  name: string,
+  question: string,
+  waits: boolean,
+  unsafe: RegExp,
+  more: { readonly freeing?: readonly string[]; readonly variants?: readonly Variant[] } = {},
+): Scenario {
+  const { freeing = [], variants = [] } = more
   return scenario({
     ...common,
     name,
     question,
     asked: 'thread 004, G. Schaefer, 1 June 2023: page->lru keeps the list of free fragments and lies over page->rcu_head; bugs.md, B2',
-    freeing: ['pte-free-defer', DRAFT, ...HEAD_BITS],
+    freeing: ['pte-free-defer', DRAFT, ...HEAD_BITS, ...freeing],
+    variants,
     setUp: (stage) => {
       const mm = tablesOf(stage, [4])
       stage.now(1, mm.mmap(stage.table(6), 1))
@@ -98,6 +97,26 @@ export const freedHalfVsAllocation = halfVsAllocation(
   'Is a page whose half was deferred taken off the list of pages with a half to spare before it is freed?',
   true,
   /NULL pointer|rcu_head|data race/,
+  {
+    freeing: ['rcu-batch'],
+    variants: [
+      {
+        name: 'empty-page-put-back',
+        wrong: 'a page goes to the list although neither of its halves is in use any more',
+        edits: [
+          {
+            file: FILE,
+            from: '  if (!otherInUse || (readOnce(page + Page.flags) & PageFlag.active) !== 0) listDelInit',
+            to: '  if ((readOnce(page + Page.flags) & PageFlag.active) !== 0) listDelInit',
+          },
+          { file: FILE, from: 'const count = atomicAdd(page + Page.refcount, (1', to: 'atomicAdd(page + Page.refcount, (1' },
+          { file: FILE, from: '  const otherInUse = ((count >>> ALLOCATED_SHIFT) & BOTH) !== 0\n', to: '' },
+        ],
+        unsafe: /freed|allocated|not ordered|list|data race/,
+        on: { freeing: 'rcu-batch' },
+      },
+    ],
+  },
 )
 
 const activeIsListed: Variant = {

@@ -38,10 +38,12 @@ export const s390: Arch = Object.freeze({
   }),
 })
 
+// Upper tables of two pages, so that what frees the pages of a table together is checked somewhere.
 const smallFourLevel: Geometry = Object.freeze({
   pageShift: 8,
   levelBits: Object.freeze([2, 2, 2, 2]),
   pteTableWords: 32,
+  upperTableOrder: 1,
   userAddressBits: 16,
   tlbEntries: 16,
   pcpBatch: 8,

@@ -259,6 +259,52 @@ const REASONS: readonly Reason[] = [
     text: /pageTableLock/,
     why: 'both slots belong to VMAs that are write-locked, under mmap_lock held for writing: nobody empties them, a late fault under SRCU can at most fill the old one with an empty table, and what moves has a lock of its own',
   },
+  {
+    file: /^pagetable\/pte-free-defer-drafts\.ts$/,
+    function: /^incrementsFreeRcu$/,
+    operator: /recheck/,
+    text: /^left >= 2 \* DEFERRED$/,
+    why: 'it saves grace periods: deferrals that are not added up are freed one after the other, each after a period of its own',
+  },
+  {
+    file: /^pagetable\/pte-free-defer-bitmap\.ts$/,
+    function: /^bitmapFreeRcu$/,
+    operator: /atomicity/,
+    why: 'only the bit of a third fragment could be set in between, and with a third the sketch is wrong as it stands',
+  },
+  {
+    file: /^pagetable\/s390-fragments\.ts$/,
+    function: /^halfFreeDeferOneHead$/,
+    operator: /wait/,
+    why: 'no scenario is safe with this draft: when the last half of a page is deferred, the page is on the list whose words lie over the rcu_head, or the other half has that queued',
+  },
+  {
+    file: /^pagetable\/s390-fragments\.ts$/,
+    function: /^halfTake$/,
+    operator: /atomicity/,
+    text: /^atomicAdd\(page \+ Page\.refcount/,
+    why: 'the half that is allocated can only be let go of under the lock of the list, which is held, and neither half is pending then',
+  },
+  {
+    file: /^pagetable\/s390-fragments\.ts$/,
+    function: /^half(Release|FreeDefer)$/,
+    operator: /atomicity/,
+    text: /PageFlag\.active/,
+    why: 'of a page of tables only this bit changes: others set it as well, and it is taken off after the last of them',
+  },
+  {
+    file: /^pagetable\/s390-head-bits\.ts$/,
+    function: /^release$/,
+    operator: /atomicity/,
+    text: /^atomicAdd\(page \+ Page\.refcount, -pending\)$/,
+    why: 'the lock is held, and the only others who change the count come after a grace period of the other half, which this section holds up',
+  },
+  {
+    file: /^pagetable\/s390-head-bits\.ts$/,
+    function: /^freeUnused$/,
+    operator: /atomicity/,
+    why: 'the lock is held; the only change without it is that the other half lets go of the rcu_head, and then the page is about to be freed',
+  },
 ]
 
 /** Why `site` is missed by no scenario, or ''. */
