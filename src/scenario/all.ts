@@ -19,6 +19,7 @@ import { dontneedVsFault } from './dontneed-vs-fault.ts'
 import * as dontneedVsMunmap from './dontneed-vs-munmap.ts'
 import { exitVsDeferredFragment } from './exit-vs-deferred-fragment.ts'
 import { exitVsReaper } from './exit-vs-reaper.ts'
+import * as faultBesideWriter from './fault-beside-writer.ts'
 import { faultVsFault, firstFaultsBelowTwoPmds } from './fault-vs-fault.ts'
 import { faultVsFork } from './fault-vs-fork.ts'
 import * as faultVsMbind from './fault-vs-mbind.ts'
@@ -40,6 +41,7 @@ import * as forkVsMunmap from './fork-vs-munmap.ts'
 import { forkVsStaleTlb } from './fork-vs-stale-tlb.ts'
 import * as gatherWithoutBatch from './gather-without-batch.ts'
 import { highpteUnmapOrder } from './highpte-unmap-order.ts'
+import * as identities from './identities.ts'
 import * as ipi from './ipi-in-every-path.ts'
 import { kernelMapping } from './kernel-mapping.ts'
 import * as lastFragment from './last-fragment.ts'
@@ -48,9 +50,9 @@ import * as mapleGaps from './maple-gaps.ts'
 import * as mapleLookupVsStore from './maple-lookup-vs-store.ts'
 import * as memoryRunsOut from './memory-runs-out.ts'
 import { mergeVsLookup } from './merge-vs-lookup.ts'
-import { mmapOverVsFault } from './mmap-over-vs-fault.ts'
+import * as mmapOverVsFault from './mmap-over-vs-fault.ts'
 import * as moveAndGrow from './move-and-grow.ts'
-import { mremapVsFault } from './mremap-vs-fault.ts'
+import * as mremapVsFault from './mremap-vs-fault.ts'
 import { mremapVsTruncate } from './mremap-vs-truncate.ts'
 import { munmapVsMunmap } from './munmap-vs-munmap.ts'
 import { outsideCpuVsGracePeriod } from './outside-cpu-vs-grace-period.ts'
@@ -124,6 +126,7 @@ import * as twoDeferredFragments from './two-deferred-fragments.ts'
 import * as unmapOfSharedPage from './unmap-of-shared-page.ts'
 import { userAccessVsMunmap } from './user-access-vs-munmap.ts'
 import * as userfault from './userfault.ts'
+import * as vmaGivenUp from './vma-given-up.ts'
 import * as vmaLockSeq from './vma-lock-seq.ts'
 import { walkOfEmptyTables } from './walk-of-empty-tables.ts'
 import * as walkVsExit from './walk-vs-exit.ts'
@@ -141,9 +144,9 @@ export const SCENARIOS: readonly Scenario[] = Object.freeze([
   copyOnWriteVsMunmap,
   dontneedVsFault,
   userAccessVsMunmap,
-  mremapVsFault,
+  ...Object.values(mremapVsFault),
   mremapVsTruncate,
-  mmapOverVsFault,
+  ...Object.values(mmapOverVsFault),
   munmapVsMunmap,
   splitVsLookup,
   splitUndoneVsFault,
@@ -170,6 +173,7 @@ export const SCENARIOS: readonly Scenario[] = Object.freeze([
   ...Object.values(switchMmVsMunmap),
   ...Object.values(faultVsReuseByOtherMm),
   ...Object.values(faultVsSplitOff),
+  ...Object.values(faultBesideWriter),
   ...Object.values(faultVsMbind),
   ...Object.values(faultVsMoveOfTable),
   ...Object.values(faultVsMovedBoundary),
@@ -212,6 +216,7 @@ export const SCENARIOS: readonly Scenario[] = Object.freeze([
   exitVsDeferredFragment,
   exitVsReaper,
   ...Object.values(walkVsExit),
+  ...Object.values(identities),
   ...Object.values(diskWaitVsMunmap),
   ...Object.values(sharedMemoryOfAFamily),
   fileOfAFamily,
@@ -228,6 +233,7 @@ export const SCENARIOS: readonly Scenario[] = Object.freeze([
   ...Object.values(srcuCallbacks),
   ...Object.values(allocatorLists),
   ...Object.values(memoryRunsOut),
+  ...Object.values(vmaGivenUp),
   ...Object.values(gatherWithoutBatch),
   ...Object.values(moveAndGrow),
   ...Object.values(lastFragment),

@@ -21,3 +21,29 @@ export const mremapVsFault = scenario({
   },
   expect: 'safe',
 })
+
+/** CPU 0 reads at the new place, to which CPU 1 is moving a page. */
+export const mremapVsFaultAtTarget = scenario({
+  name: 'mremap-vs-fault-at-target',
+  question: 'May a fault fill the new place before mremap has moved the page there?',
+  asked: 'field: copy_vma and vma_start_write: the new VMA is in the tree before move_page_tables',
+  cpus: 2,
+  designs: ['vma-lock', 'vma-lock-seq'],
+  archs: ['x86_64'],
+  setUp: (stage) => {
+    const mm = stage.newMm()
+    const page = stage.table(4)
+    stage.now(1, mm.mmap(page, 1))
+    stage.now(1, mm.write(page, 1))
+    return { calls: [[mm.read(page + 2)], [mm.mremap(page, 1, 1, Remap.mayMove | Remap.fixed, page + 2)]] }
+  },
+  expect: 'safe',
+  variants: [
+    {
+      name: 'copy-not-locked',
+      wrong: 'the VMA at the new place is in the tree without being write-locked',
+      edits: [{ file: 'syscall/mremap.ts', from: '  design.vmaStartWrite(copy)\n', to: '' }],
+      unsafe: /no order of the calls explains|counters of mm|leak|map count/,
+    },
+  ],
+})

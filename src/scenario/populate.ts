@@ -84,3 +84,37 @@ export const populateVsDontneed = scenario({
   },
   expect: 'safe',
 })
+
+/** CPU 0 populates a page where no table is; CPU 1 reads its neighbour, which makes the table. */
+export const populateVsFault = scenario({
+  name: 'populate-vs-fault',
+  question: 'May MADV_POPULATE_READ take a page for populated because a fault has just made its table?',
+  asked: 'field: MADV_POPULATE_READ, Linux 5.14: all page tables and pages are there when it returns',
+  cpus: 2,
+  archs: ['x86_64'],
+  designs: ['vma-lock'],
+  setUp: (stage) => {
+    const mm = stage.newMm()
+    const page = stage.table(4)
+    stage.now(0, mm.mmap(page, 2, READ_ONLY))
+    return {
+      calls: [[mm.populate(page, 1, false)], [mm.read(page + 1)]],
+      check: () => ((pteOf(stage.machine.words, mm.mm, page) & Pte.present) !== 0 ? '' : 'the page was populated, and is not there'),
+    }
+  },
+  expect: 'safe',
+  variants: [
+    {
+      name: 'table-is-enough',
+      wrong: 'a page whose table is there counts as populated',
+      edits: [
+        {
+          file: 'syscall/madvise.ts',
+          from: '  return ptePresent(pte) && (right === Vm.read || (pte & Pte.write) !== 0)\n',
+          to: '  return right === Vm.read || (ptePresent(pte) && (pte & Pte.write) !== 0)\n',
+        },
+      ],
+      unsafe: /is not there/,
+    },
+  ],
+})

@@ -42,3 +42,87 @@ export const rwsemHandOver = scenario({
     },
   ],
 })
+
+/** CPU 0 reads a pair of words twice, CPU 1 updates it twice, so that each may have to wait twice. */
+export const rwsemWaitTwice = scenario({
+  name: 'rwsem-wait-twice',
+  question: 'Does who waits for the semaphore a second time really wait, and is the semaphore free when all have left?',
+  asked:
+    'thread 003, Splitting the mmap_sem: what mmap_lock itself guarantees; kernel/locking/rwsem.c, waiter->task and RWSEM_FLAG_WAITERS',
+  cpus: 2,
+  archs: ['x86_64'],
+  designs: ['mmap-lock'],
+  setUp: async (stage) => {
+    const { read, write } = await stage.program<typeof import('./programs/rwsem.ts')>('rwsem')
+    const sem = stage.words(8)
+    const pair = sem + 4
+    const reader = stage.call('read the pair', () => read(sem, pair))
+    const writer = stage.call('write the pair', () => write(sem, pair))
+    return {
+      labels: new Map([
+        [pair, 'pair[0]'],
+        [pair + 1, 'pair[1]'],
+      ]),
+      calls: [
+        [reader, reader],
+        [writer, writer],
+      ],
+      check: (results) => {
+        if (results.flat().includes(-1)) return 'a reader saw half an update'
+        return stage.machine.words[sem] === 0 ? '' : 'all have left, and whoever only tries is refused: the semaphore is not free'
+      },
+    }
+  },
+  expect: 'safe',
+  variants: [
+    {
+      name: 'old-grant-counts',
+      wrong: 'who waits a second time still has the grant of the first time',
+      edits: [{ file: 'sync/rwsem.ts', from: '  writeOnce(me + Cpu.waitGranted, 0)\n', to: '' }],
+      unsafe: /half an update|data race|is not ordered with|deadlock|not free/,
+    },
+    {
+      name: 'mark-stays',
+      wrong: 'the mark that somebody waits stays when nobody does any more',
+      edits: [
+        {
+          file: 'sync/rwsem.ts',
+          from: '    futexWake(waiter + Cpu.waitGranted, 1)\n  }\n  atomicAnd(sem + Rwsem.count, ~WAITERS)\n',
+          to: '    futexWake(waiter + Cpu.waitGranted, 1)\n  }\n',
+        },
+      ],
+      unsafe: /the semaphore is not free/,
+    },
+  ],
+})
+
+/** CPU 0 comes as a writer twice and CPU 1 once; CPU 2 is a reader. What they do inside is not the question. */
+export const rwsemMarkVsLeaving = scenario({
+  name: 'rwsem-mark-vs-leaving',
+  question: 'May a writer that leaves take the mark of somebody away who has come to wait meanwhile?',
+  asked: 'kernel/locking/rwsem.c: __up_write and RWSEM_FLAG_WAITERS; thread 003: what mmap_lock itself guarantees',
+  cpus: 3,
+  archs: ['x86_64'],
+  designs: ['mmap-lock'],
+  setUp: async (stage) => {
+    const { passAsReader, passAsWriter } = await stage.program<typeof import('./programs/rwsem.ts')>('rwsem')
+    const sem = stage.words(8)
+    const writer = stage.call('down_write(), up_write()', () => passAsWriter(sem))
+    return { calls: [[writer, writer], [writer], [stage.call('down_read(), up_read()', () => passAsReader(sem))]] }
+  },
+  expect: 'safe',
+  variants: [
+    {
+      name: 'leaves-in-two-steps',
+      wrong: 'a writer that leaves reads the count and then writes it',
+      edits: [
+        {
+          file: 'sync/rwsem.ts',
+          from: '  atomicAnd(sem + Rwsem.count, ~WRITER)\n  handOver(sem)',
+          to: '  writeOnce(sem + Rwsem.count, readOnce(sem + Rwsem.count) & ~WRITER)\n  handOver(sem)',
+        },
+      ],
+      unsafe: /deadlock/,
+    },
+  ],
+})

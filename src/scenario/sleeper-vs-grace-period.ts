@@ -171,3 +171,91 @@ export const vmaWriterVsGracePeriod = scenario({
   },
   expect: 'safe',
 })
+
+/** CPU 0 waits for a page of a file, then reads; CPU 1 updates before that page is read, and again after. */
+export const pageWaiterVsGracePeriod = scenario({
+  name: 'page-waiter-vs-grace-period',
+  question: 'Does a grace period pass by who sleeps for a page that is being read, and wait for who has slept?',
+  asked: ASKED,
+  cpus: 2,
+  archs: ['x86_64'],
+  designs: ['mmap-lock'],
+  setUp: async (stage) => {
+    const { program, pointer, rest } = await begin(stage)
+    const { inode } = stage.file(1)
+    const page = stage.now(
+      1,
+      stage.call('add a page', () => program.addLockedPage(inode)),
+    )
+    return {
+      ...rest,
+      calls: [
+        [stage.call('wait for the page, read', () => program.readAfterPage(inode, pointer))],
+        [stage.call('update, read the page, update', () => program.updateAndReadPage(inode, page, pointer, 2))],
+      ],
+    }
+  },
+  expect: 'safe',
+  variants: [
+    {
+      name: 'asleep-in-the-kernel',
+      wrong: 'who goes to sleep for a page does not say that it has left the kernel',
+      edits: [
+        {
+          file: 'memory/page-cache.ts',
+          from: '    setContext(Mode.outside)\n    futexWait(page + Page.flags',
+          to: '    futexWait(page + Page.flags',
+        },
+      ],
+      unsafe: /deadlock|livelock/,
+    },
+    {
+      name: 'awake-outside',
+      wrong: 'who has slept for a page does not say that it is back in the kernel',
+      edits: [
+        {
+          file: 'memory/page-cache.ts',
+          from: '    futexWait(page + Page.flags, flags | PageFlag.waiters)\n    setContext(Mode.kernel)\n',
+          to: '    futexWait(page + Page.flags, flags | PageFlag.waiters)\n',
+        },
+      ],
+      unsafe: FREED_UNDER_READER,
+    },
+  ],
+})
+
+/** CPU 0 waits for a callback of the SRCU domain of VMAs; CPU 1, a reader of the domain, updates what RCU protects. */
+export const srcuBarrierVsGracePeriod = scenario({
+  name: 'srcu-barrier-vs-grace-period',
+  question: 'Does an RCU grace period pass by who waits in srcu_barrier?',
+  asked: ASKED,
+  cpus: 2,
+  archs: ['x86_64'],
+  designs: ['mmap-lock'],
+  setUp: async (stage) => {
+    const { program, pointer, rest } = await begin(stage)
+    return {
+      ...rest,
+      check: () => '',
+      calls: [
+        [stage.call('call_srcu(), srcu_barrier()', () => program.waitForSrcuCallback())],
+        [stage.call('update as SRCU reader', () => program.updateInSrcuDomain(pointer, 2))],
+      ],
+    }
+  },
+  expect: 'safe',
+  variants: [
+    {
+      name: 'waits-in-the-kernel',
+      wrong: 'who waits for callbacks of the domain is in no quiescent state, so that a reader that waits for one waits for ever',
+      edits: [
+        {
+          file: 'softirq.ts',
+          from: '    if (srcuDoBatch(domain) === 0) {\n      setContext(Mode.kernel)\n',
+          to: '    if (srcuDoBatch(domain) === 0) {\n',
+        },
+      ],
+      unsafe: /^livelock: all that can go on take turns|deadlock/,
+    },
+  ],
+})

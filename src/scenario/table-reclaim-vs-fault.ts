@@ -1,12 +1,13 @@
 // MADV_DONTNEED over the whole span of a PTE table gives the table back while faults go on in the same VMA: they hold the VMA
 // or mmap_lock for reading, and so does it. May a table go from under a fault?
+import { Access } from '../kernel/pagetable/tlb.ts'
 import { SmapsWalk } from '../kernel/proc/smaps.ts'
 import type { Calls } from './runner/calls.ts'
 import type { Stage } from './runner/stage.ts'
 import { scenario, type Variant } from './scenario.ts'
 
 /** A mapping of one PTE table's span on two CPUs, of which CPU 0 has written `page`. */
-function spanOf(stage: Stage): Calls & { readonly page: number; readonly giveBack: ReturnType<Calls['dontneed']> } {
+function spanOf(stage: Stage): Calls & { readonly mm: number; readonly page: number; readonly giveBack: ReturnType<Calls['dontneed']> } {
   const mm = stage.newMm()
   const page = stage.table(4)
   stage.now(0, mm.mmap(page, stage.tablePages))
@@ -140,6 +141,81 @@ export const tableReclaimVsSmaps = scenario({
     return { calls: [[smaps(page, stage.tablePages, SmapsWalk.rcu)], [giveBack, write(page, 7)]] }
   },
   expect: 'safe',
+})
+
+/** CPU 0 pins a page of the table that CPU 1 gives back. */
+export const tableReclaimVsPin = scenario({
+  name: 'table-reclaim-vs-pin',
+  question: 'May an empty page table be given back beside somebody who pins a page in its span?',
+  asked: 'field: follow_page_pte, pte_offset_map_lock may fail; reclaim of empty page tables, 2024',
+  cpus: 2,
+  designs: ['vma-lock'],
+  archs: ['x86_64'],
+  setUp: async (stage) => {
+    const { mm, page, giveBack } = spanOf(stage)
+    const pin = await stage.program<typeof import('./programs/pin.ts')>('pin')
+    const dma = {
+      text: 'pin, write 7 through it',
+      description: { name: 'write', mm, start: page, pages: 1, stamp: 7 },
+      begin: () => pin.pinAndWrite(mm, page, Access.write, 7),
+    }
+    return { calls: [[dma], [giveBack]] }
+  },
+  expect: 'safe',
+  variants: [
+    {
+      name: 'no-table-not-looked-at',
+      wrong: 'a pin does not look whether there was a table to map the entry from',
+      edits: [{ file: 'syscall/gup.ts', from: '  if (ptep === 0) return 0\n', to: '' }],
+      unsafe: /NULL pointer/,
+    },
+  ],
+})
+
+/** CPU 0 declares a page of the table free; CPU 1 gives the page and the table back. Both hold mmap_lock for reading. */
+export const tableReclaimVsMadviseFree = scenario({
+  name: 'table-reclaim-vs-madvise-free',
+  question: 'May an empty page table be given back beside MADV_FREE in its span?',
+  asked: 'field: madvise_free_pte_range, pte_offset_map_lock may fail; reclaim of empty page tables, 2024',
+  cpus: 2,
+  designs: ['vma-lock'],
+  archs: ['x86_64'],
+  setUp: (stage) => {
+    const { free, page, giveBack } = spanOf(stage)
+    return { calls: [[free(page, 1)], [giveBack]] }
+  },
+  expect: 'safe',
+  variants: [
+    {
+      name: 'no-table-not-looked-at',
+      wrong: 'MADV_FREE does not look whether there was a table to map the entries from',
+      edits: [{ file: 'syscall/madvise.ts', from: '    if (mapped !== 0) {', to: '    if (mapped >= 0) {' }],
+      unsafe: /NULL pointer/,
+    },
+  ],
+})
+
+/** CPU 0 populates a page of the table that CPU 1 gives back. */
+export const tableReclaimVsPopulate = scenario({
+  name: 'table-reclaim-vs-populate',
+  question: 'May an empty page table be given back beside MADV_POPULATE_READ in its span?',
+  asked: 'field: follow_page_pte, pte_offset_map may fail; reclaim of empty page tables, 2024',
+  cpus: 2,
+  designs: ['vma-lock'],
+  archs: ['x86_64'],
+  setUp: (stage) => {
+    const { page, giveBack, populate } = spanOf(stage)
+    return { calls: [[populate(page, 1, false)], [giveBack]] }
+  },
+  expect: 'safe',
+  variants: [
+    {
+      name: 'no-table-not-looked-at',
+      wrong: 'who populates does not look whether there was a table to map the entry from',
+      edits: [{ file: 'syscall/madvise.ts', from: '  if (ptep === 0) return false\n', to: '' }],
+      unsafe: /NULL pointer/,
+    },
+  ],
 })
 
 /** CPU 0 touches the first page of a table that is not there yet; CPU 1 gives the table back as soon as it is. */

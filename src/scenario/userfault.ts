@@ -11,16 +11,20 @@ async function registered(
 ): Promise<{ mm: Calls & { readonly mm: number }; page: number; copy: (value: number) => Call }> {
   const mm = stage.newMm()
   const page = stage.table(4)
-  const filler = await stage.program<typeof import('./programs/userfault.ts')>('userfault')
   stage.now(0, mm.mmap(page, 2))
   stage.now(0, mm.write(page + 1, 1))
   if (register) stage.now(0, mm.userfault(page, 2, true))
-  const copy = (value: number): Call => ({
+  return { mm, page, copy: await copierOf(stage, mm.mm, page) }
+}
+
+/** UFFDIO_COPY of a value to `page`. */
+async function copierOf(stage: Stage, mm: number, page: number): Promise<(value: number) => Call> {
+  const filler = await stage.program<typeof import('./programs/userfault.ts')>('userfault')
+  return (value) => ({
     text: `UFFDIO_COPY 0x${page.toString(16)} = ${value}`,
-    description: { name: 'userfault-copy', mm: mm.mm, start: page, pages: 1, stamp: value },
-    begin: () => filler.copyPage(mm.mm, page, value),
+    description: { name: 'userfault-copy', mm, start: page, pages: 1, stamp: value },
+    begin: () => filler.copyPage(mm, page, value),
   })
-  return { mm, page, copy }
 }
 
 /** Both CPUs fill one page. */
@@ -54,8 +58,8 @@ export const userfaultCopyTwice = scenario({
       edits: [
         {
           file: 'syscall/userfault.ts',
-          from: '  const ptep = pteOffsetMapLock(pmd, vpn)\n',
-          to: '  const ptep = pteOffsetMap(pmd, vpn)\n',
+          from: '    ptep = pteOffsetMapLock(pmd, vpn)\n',
+          to: '    ptep = pteOffsetMap(pmd, vpn)\n',
         },
         { file: 'syscall/userfault.ts', from: '  const ptl = load(thisCpu() + Cpu.out1)\n', to: '' },
         { file: 'syscall/userfault.ts', from: '  pteUnmapUnlock(ptep, ptl)\n', to: '  pteUnmap(ptep)\n' },
@@ -167,6 +171,40 @@ export const userfaultUnregisterVsCopy = scenario({
         },
       ],
       unsafe: /no order of the calls/,
+    },
+  ],
+})
+
+/** CPU 0 fills a page of a span whose table CPU 1 gives back. */
+export const userfaultCopyVsTableReclaim = scenario({
+  name: 'userfault-copy-vs-table-reclaim',
+  question: 'May a page be filled below a table that is being given back?',
+  asked: 'field: mfill_atomic_install_pte, pte_offset_map_lock may fail; reclaim of empty page tables, 2024',
+  cpus: 2,
+  archs: ['x86_64'],
+  designs: ['vma-lock'],
+  setUp: async (stage) => {
+    const mm = stage.newMm()
+    const page = stage.table(4)
+    stage.now(0, mm.mmap(page, stage.tablePages))
+    stage.now(0, mm.write(page + 1, 1))
+    stage.now(0, mm.userfault(page, stage.tablePages, true))
+    const copy = await copierOf(stage, mm.mm, page)
+    return { calls: [[copy(7)], [mm.dontneed(page, stage.tablePages)]] }
+  },
+  expect: 'safe',
+  variants: [
+    {
+      name: 'as-if-a-page-were-there',
+      wrong: 'a table that has gone is told as a page that is there',
+      edits: [
+        {
+          file: 'syscall/userfault.ts',
+          from: '    ptep = pteOffsetMapLock(pmd, vpn)\n',
+          to: '    ptep = pteOffsetMapLock(pmd, vpn)\n    if (ptep === 0) return -Errno.EEXIST\n',
+        },
+      ],
+      unsafe: /no order of the calls explains/,
     },
   ],
 })

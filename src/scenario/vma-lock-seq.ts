@@ -198,3 +198,49 @@ export const seqFaultVsDontUnmap = scenario({
     },
   ],
 })
+
+/** CPU 0 faults in a mapping that CPU 1 unmaps, and whose VMA it has freed. Readers of RCU are counted: being in the kernel is no section. */
+export const seqFaultVsFree = scenario({
+  ...SEQ,
+  name: 'vma-lock-seq-vs-free',
+  question: 'May a VMA be freed while a fault is still busy with its semaphore?',
+  asked: 'Linux 6.4, vma_start_read and vma_end_read: the semaphore lies in what RCU frees; rwsem: who wakes a writer may come after it',
+  rcus: ['preemptible'],
+  setUp: (stage) => {
+    const mm = stage.newMm()
+    const page = stage.table(4)
+    // Keeps the tables, which are not the question.
+    stage.now(0, mm.mmap(page + 3, 1))
+    stage.now(0, mm.read(page + 3))
+    stage.now(0, mm.mmap(page, 2))
+    stage.now(1, mm.write(page + 1, 1))
+    stage.now(1, mm.dontneed(page + 1, 1))
+    return { calls: [[mm.read(page)], [mm.munmap(page, 2), stage.waitForCallbacks]] }
+  },
+  variants: [
+    {
+      name: 'looked-up-outside-rcu',
+      wrong: 'the VMA is looked up and locked without being in an RCU section',
+      edits: [
+        {
+          file: FILE,
+          from: '  rcuReadLock()\n  const vma = findAndLockVma(mm, vpn)\n  rcuReadUnlock()\n',
+          to: '  const vma = findAndLockVma(mm, vpn)\n',
+        },
+      ],
+      unsafe: /use after free|freed|data race|is not ordered with/,
+    },
+    {
+      name: 'let-go-of-outside-rcu',
+      wrong: 'the semaphore is let go of without being in an RCU section',
+      edits: [
+        {
+          file: FILE,
+          from: '  rcuReadLock()\n  upRead(vma + Vma.lock)\n  rcuReadUnlock()\n',
+          to: '  upRead(vma + Vma.lock)\n',
+        },
+      ],
+      unsafe: /use after free|freed|data race|is not ordered with/,
+    },
+  ],
+})

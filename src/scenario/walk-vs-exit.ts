@@ -1,5 +1,6 @@
 // mm_count keeps the structure of an address space, mm_users what is in it. A reader of /proc that holds the first must get the second,
 // if there is any left, before it walks.
+import { Mm } from '../kernel/memory/mm.ts'
 import { type Expectation, type Scenario, scenario, type Variant } from './scenario.ts'
 
 /** CPU 0 is the last to use an address space; CPU 1 reads it by `walk`, having its structure since the set-up. */
@@ -93,3 +94,45 @@ export const walkByCountVsExit: Scenario = walkBesideExit(
   { unsafe: /freed|reused/ },
   [],
 )
+
+/** Both CPUs keep the structure of an address space that is alive, and let it go. */
+export const mmKeptTwice = scenario({
+  name: 'mm-kept-twice',
+  question: 'May two keep the structure of an address space, and let it go, at the same time?',
+  asked: 'field: mmgrab and mmdrop hold no lock: mm_count is atomic; bugs.md, B15: late readers of a VMA that another mm has got',
+  cpus: 2,
+  archs: ['x86_64'],
+  designs: ['mmap-lock'], // no fault, no look-up
+  setUp: async (stage) => {
+    const { grabAndDrop } = await stage.program<typeof import('./programs/mm-users.ts')>('mm-users')
+    const { mm } = stage.newMm()
+    const keep = stage.call('mmgrab(), mmdrop()', () => grabAndDrop(mm))
+    return {
+      calls: [[keep], [keep]],
+      check: () =>
+        stage.machine.words[mm + Mm.count] === 1
+          ? ''
+          : 'the address space is alive, and its structure has more or fewer references than that',
+    }
+  },
+  expect: 'safe',
+  variants: [
+    {
+      name: 'kept-in-two-steps',
+      wrong: 'who keeps the structure reads its count and then writes it',
+      edits: [
+        {
+          file: 'memory/mm.ts',
+          from: '  atomicAdd(mm + Mm.count, 1)\n',
+          to: '  writeOnce(mm + Mm.count, readOnce(mm + Mm.count) + 1)\n',
+        },
+        {
+          file: 'memory/mm.ts',
+          from: 'import { atomicAdd, cmpxchg, load, readOnce, smpProcessorId, store }',
+          to: 'import { atomicAdd, cmpxchg, load, readOnce, smpProcessorId, store, writeOnce }',
+        },
+      ],
+      unsafe: /more or fewer references|freed/,
+    },
+  ],
+})

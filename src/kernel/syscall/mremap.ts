@@ -98,10 +98,8 @@ function moveVma(mm: number, vma: number, address: number, oldPages: number, tar
   // The source stays, empty and still charged; it forgets its anon_vma if all of it was moved.
   const source = vmaLookup(mm, address)
   const whole = load(source + Vma.start) === address && load(source + Vma.end) === address + oldPages
-  if (source !== copy && whole) {
-    design.vmaStartWrite(source)
-    unlinkAnonVmas(source)
-  }
+  // If it is not the copy it is `vma`, write-locked since the beginning.
+  if (source !== copy && whole) unlinkAnonVmas(source)
   return target
 }
 

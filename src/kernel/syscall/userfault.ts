@@ -90,11 +90,13 @@ function installPage(mm: number, vpn: number, page: number): number {
   const vma = vmaLookup(mm, vpn)
   if (vma === 0 || (load(vma + Vma.flags) & Vm.userfault) === 0) return -Errno.EINVAL
   if (anonVmaPrepare(mm, vma) !== 0) return -Errno.ENOMEM
-  const pmd = pmdAlloc(mm, vpn)
-  if (pmd === 0 || pteAlloc(mm, pmd) !== 0) return -Errno.ENOMEM
-  const ptep = pteOffsetMapLock(pmd, vpn)
-  // The table went between allocation and lock: as if a page were there, the access is repeated.
-  if (ptep === 0) return -Errno.EEXIST
+  let ptep = 0
+  // Again if the table goes between allocation and lock (where Linux has the caller try again, -EAGAIN).
+  while (ptep === 0) {
+    const pmd = pmdAlloc(mm, vpn)
+    if (pmd === 0 || pteAlloc(mm, pmd) !== 0) return -Errno.ENOMEM
+    ptep = pteOffsetMapLock(pmd, vpn)
+  }
   const ptl = load(thisCpu() + Cpu.out1)
   const mine = pteNone(ptepGet(ptep))
   if (mine) {

@@ -22,6 +22,13 @@ function drop(mm: number): void {
   exitKernel()
 }
 
+/** Keeps the structure of `mm`, which is alive, for a moment, as a late reader of a VMA that `mm` has got does. */
+export function grabAndDrop(mm: number): number {
+  grab(mm)
+  drop(mm)
+  return 0
+}
+
 /** mmget_not_zero, walk of the pages from `start` to `end` under RCU, mmput. Returns the pages present, or `GONE`. */
 export function walkOfAUser(mm: number, start: number, end: number): number {
   let result = GONE

@@ -1,13 +1,17 @@
 // Readers under RCU and updaters of the object that a word points to. An object comes from a slab and holds its value twice;
 // once freed it is poisoned, so that a reader who still holds it sees neither.
 import { design } from '../../kernel/design/design.ts'
-import { irqRestore, irqSave, rcuDereference, readOnce, store, xchg } from '../../kernel/machine/instructions.ts'
+import { Global } from '../../kernel/machine/globals.ts'
+import { irqRestore, irqSave, rcuDereference, readOnce, store, thisCpu, xchg } from '../../kernel/machine/instructions.ts'
+import { Cpu } from '../../kernel/machine/percpu.ts'
+import { filemapAddPage, filemapGetPage, readPage, waitOnPageLocked } from '../../kernel/memory/page-cache.ts'
+import { putPage } from '../../kernel/memory/rmap.ts'
 import { Cache, kmemCacheAlloc, kmemCacheFree } from '../../kernel/memory/slab.ts'
 import { rcuBarrier } from '../../kernel/softirq.ts'
-import { callRcu, rcuAdvance, rcuReadLock, rcuReadUnlock, synchronizeRcu } from '../../kernel/sync/rcu.ts'
+import { callRcu, RCU_BATCH, rcuAdvance, rcuReadLock, rcuReadUnlock, synchronizeRcu } from '../../kernel/sync/rcu.ts'
 import { RcuFunc } from '../../kernel/sync/rcu-func.ts'
 import { downRead, downWrite, upRead, upWrite } from '../../kernel/sync/rwsem.ts'
-import { srcuReadLock, srcuReadUnlock, synchronizeSrcu } from '../../kernel/sync/srcu.ts'
+import { callSrcu, srcuReadLock, srcuReadUnlock, synchronizeSrcu } from '../../kernel/sync/srcu.ts'
 import { enterKernel, exitKernel } from '../../kernel/syscall/entry.ts'
 import { vmaLookup } from '../../kernel/vma/find-vma.ts'
 import { MapleNode } from '../../kernel/vma/maple-tree.ts'
@@ -203,4 +207,69 @@ export function readAfterVmaWrite(mm: number, vpn: number, pointer: number): num
   mmapWriteUnlock(mm)
   exitKernel()
   return value
+}
+
+/** Waits for a page of a file that somebody is about to have read, then reads the object. */
+export function readAfterPage(inode: number, pointer: number): number {
+  enterKernel()
+  const page = filemapGetPage(inode, 0)
+  waitOnPageLocked(page)
+  const value = readInside(pointer)
+  putPage(page)
+  exitKernel()
+  return value
+}
+
+/** Puts a page of a file into the cache, locked: `updateAndReadPage` reads it. Returns it. */
+export function addLockedPage(inode: number): number {
+  enterKernel()
+  const page = filemapAddPage(inode, 0)
+  exitKernel()
+  return page
+}
+
+/** Updates the object before the locked page is read, and again after: whoever waits for that page must not be waited for. */
+export function updateAndReadPage(inode: number, page: number, pointer: number, value: number): number {
+  enterKernel()
+  updateInside(pointer, value)
+  readPage(inode, page)
+  putPage(page)
+  updateInside(pointer, value + 1)
+  exitKernel()
+  return value + 1
+}
+
+/** Has an object of its own freed by a callback of the machine's SRCU domain, and waits for that. */
+export function waitForSrcuCallback(): number {
+  enterKernel()
+  callSrcu(Global.srcuDomain, make(0) + MapleNode.rcuHead, RcuFunc.mapleNode)
+  rcuBarrier()
+  exitKernel()
+  return 0
+}
+
+/** Updates the object as a reader of the machine's SRCU domain: whoever waits for callbacks of the domain must not be waited for. */
+export function updateInSrcuDomain(pointer: number, value: number): number {
+  return updateAsSrcuReader(Global.srcuDomain, pointer, value)
+}
+
+/** Reads the object as a reader of the machine's SRCU domain. */
+export function readInSrcuDomain(pointer: number): number {
+  enterKernel()
+  const bank = srcuReadLock(Global.srcuDomain)
+  const object = rcuDereference(pointer)
+  const value = readOnce(object + VALUE)
+  const again = readOnce(object + AGAIN)
+  srcuReadUnlock(Global.srcuDomain, bank)
+  exitKernel()
+  return value === again ? value : -1
+}
+
+/** Queues a callback in the machine's SRCU domain, as the last of a batch: from now on the CPU runs them when it leaves the kernel. */
+export function deferLastOfABatch(): number {
+  enterKernel()
+  callSrcu(Global.srcuDomain, make(0) + MapleNode.rcuHead, RcuFunc.mapleNode)
+  store(thisCpu() + Cpu.srcuCallbacks, RCU_BATCH)
+  exitKernel()
+  return 0
 }

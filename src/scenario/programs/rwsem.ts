@@ -85,3 +85,17 @@ export function writeThenReadWith(sem: number, pair: number, word: number): numb
   exitKernel()
   return value === written ? written : TORN
 }
+
+/** Comes and goes as a writer. */
+export function passAsWriter(sem: number): number {
+  downWrite(sem)
+  upWrite(sem)
+  return 0
+}
+
+/** Comes and goes as a reader. */
+export function passAsReader(sem: number): number {
+  downRead(sem)
+  upRead(sem)
+  return 0
+}

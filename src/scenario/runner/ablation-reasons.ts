@@ -211,8 +211,8 @@ const REASONS: readonly Reason[] = [
   },
   {
     file: /^syscall\/fork\.ts$/,
-    function: /^(dupVma|sysFork)$/,
-    text: /\((copy|child)\)$/,
+    function: /^dupVma$/,
+    text: /vmaStartWrite\(copy\)$/,
     why: 'the child is seen by nobody before fork returns',
   },
   { file: /^sync\/lock-stat\.ts$/, function: /./, why: 'statistics, off during checks' },
@@ -304,6 +304,38 @@ const REASONS: readonly Reason[] = [
     function: /^freeUnused$/,
     operator: /atomicity/,
     why: 'the lock is held; the only change without it is that the other half lets go of the rcu_head, and then the page is about to be freed',
+  },
+  {
+    file: /^design\/vma-lock-seq\.ts$/,
+    function: /^vmaStartRead$/,
+    operator: /recheck/,
+    text: /^readOnce\(vma \+ Vma\.lockSeq\)/,
+    why: 'it saves the semaphore: what it lets through is refused by the second look at the number, under the semaphore',
+  },
+  {
+    file: /^design\/srcu\.ts$/,
+    function: /^mmapWriteLocked$/,
+    operator: /exclusion/,
+    why: 'it is enough that the number changes once from one writer to the next: what has the number of now or later is refused, written or not',
+  },
+  {
+    file: /^design\/srcu-prototype\.ts$/,
+    function: /./,
+    why: 'an unsafe draft: scenarios execute it to show that it fails, and none is safe with it',
+  },
+  {
+    file: /^memory\/page-cache\.ts$/,
+    function: /^readPage$/,
+    operator: /publish/,
+    text: /^setContext\(Mode\.outside\)$/,
+    why: 'whoever waits for this CPU, for a grace period, then waits for the disk too, which needs nobody: it takes longer, and the checker knows no time',
+  },
+  {
+    file: /^syscall\/madvise\.ts$/,
+    function: /^freePte$/,
+    operator: /atomicity/,
+    text: /PageFlag\.lazyfree/,
+    why: 'others who change flags of an anonymous page hold the lock of this table, or share the page: they set this bit too, or clear one that sharing has cleared',
   },
 ]
 
