@@ -24,7 +24,6 @@ const marked: Variant['edits'] = [
     from: `  store(vma + Vma.${field}\n`,
     to: `  writeOnce(vma + Vma.${field}\n`,
   })),
-  { file: 'vma/vma.ts', from: 'import { load, store }', to: 'import { load, store, writeOnce }' },
   ...['file', 'anonVma'].map((field) => ({
     file: 'vma/vma.ts',
     from: `  store(vma + Vma.${field}, 0)\n`,
