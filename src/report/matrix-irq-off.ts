@@ -1,7 +1,7 @@
 // How long interrupts are off, as the matrix reports it: for each walker of page tables and each policy of freeing them the longest section
 // of the walker's CPU, and of the CPUs beside it, out of the reports of the cells that the tables of verdicts are made of.
 import type { IrqOffSection } from '../check/explore/index.ts'
-import type { MatrixEntry, MatrixResult } from './matrix-report.ts'
+import type { MatrixEntry, MatrixResult } from './matrix-result.ts'
 
 /** The longest section of one walker under one policy. */
 export interface IrqOffLength {

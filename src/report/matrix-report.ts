@@ -2,23 +2,11 @@
 
 import { combinationFlags, type WholeCombination, wholeCombination } from '../scenario/runner/axes.ts'
 import type { CheckResult } from '../scenario/runner/check.ts'
-import type { MatrixTable } from '../scenario/runner/matrix.ts'
 import { verdictText } from './check-report.ts'
 import { count, plural, short } from './format.ts'
 import { IRQ_OFF_SAYS, irqOffPlace, irqOffTables, irqOffText } from './matrix-irq-off.ts'
+import type { MatrixEntry, MatrixResult } from './matrix-result.ts'
 import { type Palette, table } from './table.ts'
-
-/** What one meeting of row and column came to: the check, and the file with its counterexample. */
-export interface MatrixEntry {
-  readonly result: CheckResult
-  readonly counterexample: string | null
-}
-
-/** A table of the matrix with what came of it: for each row an entry per column. */
-export interface MatrixResult {
-  readonly table: MatrixTable
-  readonly rows: readonly (readonly (MatrixEntry | null)[])[]
-}
 
 /** What running costs: measured on threads with one recording. */
 export interface MatrixCost {
