@@ -4,15 +4,8 @@ import { basename, dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { Vma } from '../kernel/vma/vma.ts'
 import { counterexampleColumns } from '../report/columns.ts'
-import {
-  type MatrixCost,
-  type MatrixEntry,
-  type MatrixResult,
-  matrixJson,
-  matrixLines,
-  matrixMarkdown,
-  mergeTables,
-} from '../report/matrix-report.ts'
+import { type MatrixCost, matrixJson, matrixLines, matrixMarkdown, mergeTables } from '../report/matrix-report.ts'
+import type { MatrixEntry, MatrixResult } from '../report/matrix-result.ts'
 import { faultRate } from '../report/run-report.ts'
 import { palette } from '../report/table.ts'
 import { SCENARIOS } from '../scenario/all.ts'
