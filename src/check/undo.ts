@@ -25,9 +25,7 @@ export function momentOf({ places }: Undo): number {
 
 /** Brings `words` back to how they were at `moment`. Moments after it are no more. */
 export function takeBack({ places, values }: Undo, moment: number, words: Int32Array): void {
-  for (let i = places.length - 1; i >= moment; i--) words[places[i] as number] = values[i] as number
-  places.length = moment
-  values.length = moment
+  while (places.length > moment) words[places.pop() as number] = values.pop() as number
 }
 
 /** What was noted cannot be taken back any more. */

@@ -40,6 +40,8 @@ export interface CallDescription {
   readonly stamp?: number
   /** Results that say that nothing was done for want of memory: they agree with any order. */
   readonly nothingDone?: readonly number[]
+  /** Nothing is known of the call but its text, which is its name. */
+  readonly unknown?: boolean
   /** What a reader shows: mappings (the default), or pages that are present (not the zero page). */
   readonly shows?: 'mappings' | 'pages'
   /** The ranges of pages `[first, behind]` that a reader showed, from its result. */
@@ -135,7 +137,7 @@ export function createCalls(scene: Scene, descriptions: () => readonly (readonly
         const { returned, result } = records[i] as CallRecord
         if (returned < 0) continue
         addFact(into, 0xca11 + i, typeof result === 'number' ? result : 0)
-        for (let j = 0; j < records.length; j++) if (returned < (records[j] as CallRecord).began) addFact(into, 0x0bef + i, j)
+        for (let j = 0; j < records.length; j++) if (returned <= (records[j] as CallRecord).began) addFact(into, 0x0bef + i, j)
       }
     },
   }

@@ -45,8 +45,8 @@ export interface DetectorOptions {
   readonly pairs?: readonly Pair[] | ((p: number) => Pair | null)
   /** Reads of pairs that may be torn, by the low half that they found and the place where they end. Default: none. */
   readonly harmless?: (low: number, site: number) => boolean
-  /** Compares results with a sequential model. */
-  readonly sequential?: Sequential
+  /** The sequential model that results are compared with, if they are. */
+  readonly sequential?: () => Sequential | null
   /** Judges races also by the orderings that instructions ask for; not for explorations that merge states. Default false. */
   readonly orderings?: boolean
   /** Edges of lock order from earlier explorations (see `lockOrder`). */

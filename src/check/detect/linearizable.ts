@@ -24,52 +24,31 @@ export interface SequentialRun {
   state(): string
 }
 
-/** Searches an order of `records` that explains their results and the final state. Returns it, or null. */
-export function explain(records: readonly CallRecord[], sequential: Sequential, state: string): readonly CallRecord[] | null {
-  const { agrees = (_call, expected, result) => expected === result } = sequential
-  const search = (order: readonly CallRecord[]): readonly CallRecord[] | null => {
-    const run = sequential.create()
-    for (const { description, result } of order) {
-      if (description.nothingDone?.includes(result as number)) continue
-      if (!agrees(description, run.apply(description), result)) return null
-    }
-    if (order.length === records.length) return run.state() === state ? order : null
-    const left = records.filter((record) => !order.includes(record))
-    for (const next of left) {
-      if (left.some((other) => other !== next && other.returned <= next.began)) continue
-      const found = search([...order, next])
-      if (found !== null) return found
-    }
-    return null
+/** The orders in which whoever returned before another began comes first, without those that begin in a way that `mayBegin` refuses. */
+function* ordersOf(
+  records: readonly CallRecord[],
+  mayBegin: (order: readonly CallRecord[]) => boolean,
+  begun: readonly CallRecord[] = [],
+): Generator<readonly CallRecord[]> {
+  if (!mayBegin(begun)) return
+  const left = records.filter((record) => !begun.includes(record))
+  if (left.length === 0) yield begun
+  for (const next of left) {
+    if (!left.some((other) => other !== next && other.returned <= next.began)) yield* ordersOf(records, mayBegin, [...begun, next])
   }
-  return search([])
 }
 
-/** How near a sequential order comes: the calls whose results are others in it, with those, and its end, if that is another. */
-export interface Nearest {
-  readonly order: readonly CallRecord[]
-  readonly differ: readonly { readonly record: CallRecord; readonly expected: unknown }[]
-  readonly end: string | null
+/** A call whose result is another when the calls come one at a time. */
+interface Otherwise {
+  readonly record: CallRecord
+  readonly expected: unknown
 }
 
-/** Of the orders in which whoever returned before another began comes first, the one in which least is otherwise. */
-export function nearest(records: readonly CallRecord[], sequential: Sequential, state: string): Nearest {
-  let best: Nearest | null = null
-  const distance = ({ differ, end }: Nearest): number => differ.length + (end === null ? 0 : 1)
-  const search = (order: readonly CallRecord[]): void => {
-    const left = records.filter((record) => !order.includes(record))
-    for (const next of left) {
-      if (!left.some((other) => other !== next && other.returned <= next.began)) search([...order, next])
-    }
-    if (left.length > 0) return
-    const found = comparedWith(order, sequential, state)
-    if (best === null || distance(found) < distance(best)) best = found
-  }
-  search([])
-  return best as unknown as Nearest
-}
-
-function comparedWith(order: readonly CallRecord[], sequential: Sequential, state: string): Nearest {
+/** Has `sequential` do the calls in `order`. Which have other results there, and how it ends. */
+function inOrder(
+  order: readonly CallRecord[],
+  sequential: Sequential,
+): { readonly differ: readonly Otherwise[]; readonly run: SequentialRun } {
   const { agrees = (_call, expected, result) => expected === result } = sequential
   const run = sequential.create()
   const differ = order.flatMap((record) => {
@@ -77,8 +56,34 @@ function comparedWith(order: readonly CallRecord[], sequential: Sequential, stat
     const expected = run.apply(record.description)
     return agrees(record.description, expected, record.result) ? [] : [{ record, expected }]
   })
-  const end = run.state()
-  return { order, differ, end: end === state ? null : end }
+  return { differ, run }
+}
+
+/** Searches an order of `records` that explains their results and the final state. Returns it, or null. */
+export function explain(records: readonly CallRecord[], sequential: Sequential, state: string): readonly CallRecord[] | null {
+  for (const order of ordersOf(records, (begun) => inOrder(begun, sequential).differ.length === 0)) {
+    if (inOrder(order, sequential).run.state() === state) return order
+  }
+  return null
+}
+
+/** How near a sequential order comes: the calls whose results are others in it, with those, and its end, if that is another. */
+export interface Nearest {
+  readonly order: readonly CallRecord[]
+  readonly differ: readonly Otherwise[]
+  readonly end: string | null
+}
+
+/** Of all orders the one in which least is otherwise. */
+export function nearest(records: readonly CallRecord[], sequential: Sequential, state: string): Nearest {
+  const distance = ({ differ, end }: Nearest): number => differ.length + (end === null ? 0 : 1)
+  return [...ordersOf(records, () => true)]
+    .map((order): Nearest => {
+      const { differ, run } = inOrder(order, sequential)
+      const end = run.state()
+      return { order, differ, end: end === state ? null : end }
+    })
+    .reduce((best, one) => (distance(one) < distance(best) ? one : best))
 }
 
 /** `write of 7 to page 0x10`, `munmap of pages 0x10 to 0x12` (the last one is not of them). */
@@ -93,9 +98,8 @@ function page(number: number): string {
 }
 
 /** What a call came to. Results below 0 are errors, of accesses by users signals. */
-function resultText({ name }: CallDescription, result: unknown): string {
-  // A call of a program that says nothing of itself goes by its text, in brackets.
-  if (typeof result !== 'number' || name.startsWith('(')) return `returned ${String(result)}`
+function resultText({ name, unknown = false }: CallDescription, result: unknown): string {
+  if (typeof result !== 'number' || unknown) return `returned ${String(result)}`
   if (result < 0 && ACCESSES.has(name)) return ENDS.has(-result) ? `ended in ${ENDS.get(-result)}` : `returned ${result}`
   if (result < 0) return `failed with ${errnoName(-result)}`
   if (name === 'fork' && result === 0) return 'failed for want of memory'
@@ -131,12 +135,13 @@ export function unexplained(records: readonly CallRecord[], state: string, { ord
   )
 }
 
-/** Judges the results of executions in which all calls returned. */
-export function detectNonlinearizable(scene: Scene, calls: Calls, sequential: Sequential): Detector {
+/** Judges the results of executions in which all calls returned, unless there is nothing to compare them with. */
+export function detectNonlinearizable(scene: Scene, calls: Calls, compareWith: () => Sequential | null): Detector {
   return {
     finish: (blocked) => {
       const records = calls.records.filter(({ returned }) => returned >= 0)
-      if (blocked !== 0 || records.length === 0 || records.length > MAX_CALLS) return
+      const sequential = compareWith()
+      if (sequential === null || blocked !== 0 || records.length === 0 || records.length > MAX_CALLS) return
       const state = sequential.state(scene.words)
       if (explain(records, sequential, state) !== null) return
       scene.report({

@@ -221,15 +221,16 @@ export function detectUseAfterFree(scene: Scene, objects: Objects, sections: Sec
       }
     },
     digest: (into) => {
-      // What is known as it is now will be obtained by whoever stands where the agent stands: only the rest tells states apart.
+      // Of which generation an agent knows an object, if not of the present one, does not matter.
       for (let agent = 0; agent < agents; agent++) {
         const list = lists[agent] as number[]
         const section = sections.section[agent] as number
         for (let i = 0; i < list.length; i++) {
           const object = list[i] as number
           const pair = object * agents + agent
-          if (known[pair] === 0 || known[pair] === objects.generation(object)) continue
-          addFact(into, 0xface + agent, objects.first(object) * 2 + (section !== 0 && found[pair] === section ? 1 : 0))
+          if (known[pair] === 0) continue
+          const bits = (known[pair] === objects.generation(object) ? 2 : 0) | (section !== 0 && found[pair] === section ? 1 : 0)
+          addFact(into, 0xface + agent, objects.first(object) * 4 + bits)
         }
       }
     },

@@ -97,7 +97,18 @@ export function beginCall(state: KernelState, cpu: number): void {
 /** Turns that a CPU takes alone in a loop that waits although nothing else changes. */
 const TURNS_ALONE = 1000
 
-/** Runs a further task of CPU `cpu` to its end when all calls have returned. Returns its result. Throws if it has to wait. */
+/** A CPU waits while nobody else runs. */
+export class WaitsAlone extends Error {
+  override readonly name = 'WaitsAlone'
+  readonly cpu: number
+
+  constructor(cpu: number) {
+    super(`CPU ${cpu} waits though it is alone`)
+    this.cpu = cpu
+  }
+}
+
+/** Runs a further task of CPU `cpu` to its end when all calls have returned. Returns its result. Throws `WaitsAlone`. */
 export function runAloneHere(state: KernelState, cpu: number, task: Task): unknown {
   const made = { result: undefined as unknown }
   state.alone = made
@@ -105,7 +116,7 @@ export function runAloneHere(state: KernelState, cpu: number, task: Task): unkno
     beginAgent(state, cpu, task)
     for (let turns = 0; state.running[cpu] !== 0; ) {
       const op = state.rows[rowOfAgent(state, cpu) + Row.op] as number
-      if (op === RESUME || (op === Op.relax && ++turns > TURNS_ALONE)) throw new Error(`CPU ${cpu} waits though it is alone`)
+      if (op === RESUME || (op === Op.relax && ++turns > TURNS_ALONE)) throw new WaitsAlone(cpu)
       stepAgent(state, cpu)
     }
     return made.result

@@ -3,8 +3,7 @@
 // they are played instead of run, and the generator is left behind until something new comes (kernel-save.ts). Watchers see no
 // difference. As with states that are merged, unequal frames with equal hashes are taken not to occur.
 
-import type { Observer } from '../../compile/stepped/announce.ts'
-import { Row } from '../../compile/stepped/announce.ts'
+import { type Observer, Row } from '../../compile/stepped/announce.ts'
 import { Op } from '../../compile/stepped/ops.ts'
 
 /** How a stretch ends: not known yet, with a plain load, with a step, with the end of the task. */

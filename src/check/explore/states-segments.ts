@@ -136,12 +136,10 @@ export function judgeStep(segments: Segments, agent: number, footprint: number):
 /** Ends `agent`'s segment. */
 export function endSegment({ lists, touching, writing }: Segments, agent: number): void {
   const list = lists[agent] as number[]
-  for (let i = 0; i < list.length; i++) {
-    const object = (list[i] as number) >> 1
-    touching[object] = (touching[object] as number) & ~(1 << agent)
-    writing[object] = (writing[object] as number) & ~(1 << agent)
+  for (let one = list.pop(); one !== undefined; one = list.pop()) {
+    touching[one >> 1] = (touching[one >> 1] as number) & ~(1 << agent)
+    writing[one >> 1] = (writing[one >> 1] as number) & ~(1 << agent)
   }
-  list.length = 0
 }
 
 function judgeSingle(segments: Segments, agent: number, single: number): void {

@@ -61,20 +61,19 @@ export function enterState(table: StateTable, low: number, high: number, payload
   for (let at = low & table.last; ; at = (at + 1) & table.last) {
     const { words } = table
     const p = at * ENTRY
-    let found = Atomics.load(words, p)
+    const full = (table.taken[0] as number) >= table.limit
+    // Claimed without a look first: a page that is read before it is written is mapped twice, the second time with an IPI to all Workers.
+    let found = full ? Atomics.load(words, p) : Atomics.compareExchange(words, p, 0, CLAIMED)
     if (found === 0) {
-      if ((table.taken[0] as number) >= table.limit) return FULL
-      if (Atomics.compareExchange(words, p, 0, CLAIMED) === 0) {
-        words[p + 1] = low
-        words[p + 2] = high
-        Atomics.store(words, p, payload | PUBLISHED)
-        const taken = Atomics.add(table.taken, 0, 1) + 1
-        if (table.grows && taken * 4 > (table.last + 1) * 3) grow(table)
-        return NEW
-      }
+      if (full) return FULL
+      words[p + 1] = low
+      words[p + 2] = high
+      Atomics.store(words, p, payload | PUBLISHED)
+      const taken = Atomics.add(table.taken, 0, 1) + 1
+      if (table.grows && taken * 4 > (table.last + 1) * 3) grow(table)
+      return NEW
     }
-    do found = Atomics.load(words, p)
-    while (found === CLAIMED)
+    while (found === CLAIMED) found = Atomics.load(words, p)
     if (words[p + 1] !== low || words[p + 2] !== high) continue
     for (;;) {
       const old = found & PAYLOAD

@@ -34,16 +34,17 @@ export let observer: Observer | null = null
 /** Words changed by plain stores, counted for the executor (a spinning CPU may be waiting for one). */
 export let plainChanges = 0
 
-/** Plain loads since the last step. */
+/** Plain loads since code went on. */
 let loads = 0
 /** How many of them there may be: full-size machines were seen to make some two thousand. */
 const MOST_LOADS = 10_000
 
-/** Counts one plain load. Throws in a loop that goes round for ever without a step: nothing else would end it. */
+/** Code does what no kernel survives. */
+export class Oops extends Error {}
+
+/** Counts one plain load. Throws `Oops` in a loop that goes round for ever without a step: nothing else would end it. */
 export function countLoad(): void {
-  if (++loads <= MOST_LOADS) return
-  loads = 0
-  throw new Error(`it goes round for ever: ${MOST_LOADS} plain loads without a step`)
+  if (++loads > MOST_LOADS) throw new Oops(`it goes round for ever: ${MOST_LOADS} plain loads without a step`)
 }
 
 /** Says where the per-CPU areas are. */
@@ -57,6 +58,7 @@ export function selectCpu(number: number, level: number): void {
   cpu = number
   cpuArea = areas + number * CPU_STRIDE
   row = ((number << 1) | level) << ROW_SHIFT
+  loads = 0
 }
 
 /** Sets or removes the observer. */
@@ -111,7 +113,6 @@ export function setNow(microseconds: number): void {
 /** Fills the row of the executing CPU. */
 export function announce(op: number, a: number, b: number, c: number, site: number): void {
   const at = row
-  loads = 0
   rows[at] = op
   rows[at + 1] = a
   rows[at + 2] = b

@@ -14,6 +14,7 @@ import {
   fed,
   nextFed,
   now,
+  Oops,
   observer,
   selectCpu,
 } from './announce.ts'
@@ -43,7 +44,7 @@ export function perCpu(number: number): number {
 /** `p`, which must be a word of memory: a broken kernel may take anything for an address. */
 function inMemory(p: number): number {
   if (p >>> 0 < words.length) return p
-  throw new Error(`wild pointer: there is no word ${p}`)
+  throw new Oops(`wild pointer: there is no word ${p}`)
 }
 
 /** Plain load: no step. */

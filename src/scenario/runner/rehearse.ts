@@ -2,8 +2,8 @@
 // What each execution ends with belongs here too: results, tear-down, leaks.
 
 import { createRecorder, type Recorder } from '../../check/counterexample/index.ts'
-import { type CallDescription, createDetectors, type Detectors, entryPairs, type Sequential } from '../../check/detect/index.ts'
-import { kernelModel, type Model } from '../../check/explore/index.ts'
+import { type CallDescription, createDetectors, type Detectors, entryPairs } from '../../check/detect/index.ts'
+import { kernelModel, type Model, WaitsAlone } from '../../check/explore/index.ts'
 import { type Machine, openTree, type Tree } from '../../check/index.ts'
 import { refill } from '../../check/undo.ts'
 import type { Watch } from '../../check/watch.ts'
@@ -40,16 +40,7 @@ export interface RehearseOptions {
 
 /** What a call without a description does, as far as the detectors know: nothing to any address space. */
 function nothingKnown({ text }: Call): CallDescription {
-  return { name: `(${text})`, mm: 0, start: 0, pages: 0 }
-}
-
-/** `model`, which agrees to everything where the play asks for no comparison. */
-function unless(skipped: () => boolean, model: Sequential): Sequential {
-  return {
-    create: () => (skipped() ? { apply: () => 0, state: () => '' } : model.create()),
-    state: (words) => (skipped() ? '' : model.state(words)),
-    agrees: (call, expected, result) => skipped() || (model.agrees?.(call, expected, result) ?? expected === result),
-  }
+  return { name: `(${text})`, unknown: true, mm: 0, start: 0, pages: 0 }
 }
 
 /** The function of entries.ts whose callers hold the lock, or compare what they got again once they do: torn values do no harm. */
@@ -69,18 +60,16 @@ export async function rehearse(
   let stage = null as Backstage | null
   let compared = true
   stage = await setStage(scenario.cpus, combination, tree, (machine) => {
+    const sequential = sequentialModel(
+      machine.words,
+      () => stage?.history ?? [],
+      () => (stage?.spaces ?? []).filter((mm) => !ended.includes(mm)),
+      () => children,
+    )
     detectors = createDetectors(machine, {
       calls: () => described,
       spaces: () => [...(stage?.spaces ?? []), ...children].filter((mm) => !ended.includes(mm)),
-      sequential: unless(
-        () => !compared,
-        sequentialModel(
-          machine.words,
-          () => stage?.history ?? [],
-          () => (stage?.spaces ?? []).filter((mm) => !ended.includes(mm)),
-          () => children,
-        ),
-      ),
+      sequential: () => (compared ? sequential : null),
       pairs: entryPairs(machine.words),
       // An entry is none while its low half is 0, whatever the other half says.
       harmless: (low, site) => low === 0 || tree.sites[site]?.function === COMPARED,
@@ -124,19 +113,16 @@ export async function rehearse(
 /** Runs a task to its end on a CPU while nobody else runs. */
 type Alone = (cpu: number, task: () => unknown) => unknown
 
-/** What steps of the tear-down throw: a wait that nobody is left to end, an address that is none, and a loop without an end. */
-const WRONG_ALONE = /^(?:CPU (\d+) waits though it is alone|wild pointer: .*|it goes round for ever: .*)$/
-
-/** `tearDown`; a broken kernel may get stuck in it. */
+/** `tearDown`; a broken kernel may get stuck in it, or worse. */
 function tearDownOrHang(...given: Parameters<typeof tearDown>): string {
   try {
     return tearDown(...given)
   } catch (error) {
-    const known = error instanceof Error ? WRONG_ALONE.exec(error.message) : null
-    if (known === null) throw error
-    const [, detectors] = given
-    const [message, cpu] = known
-    const what = cpu === undefined ? message : `deadlock: ${detectors.explainBlocked(Number(cpu))}`
+    const [{ machine }, detectors] = given
+    let what: string
+    if (error instanceof WaitsAlone) what = `deadlock: ${detectors.explainBlocked(error.cpu)}`
+    else if (error instanceof machine.tree.announce.Oops) what = error.message
+    else throw error
     return detectors.failure() || `${what}, when all calls have returned and the address spaces exit`
   }
 }

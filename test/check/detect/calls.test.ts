@@ -188,7 +188,9 @@ describe('linearizability', () => {
   it('is judged at the end of executions', async () => {
     const run = async (results: string): Promise<string> => {
       const sequential: Sequential = { create: () => ({ apply: () => 0, state: () => results }), state: () => 'unmapped' }
-      const here = await scene(tree, 'x86_64', 'mmap-lock', (mm, start) => [[{ name: 'munmap', mm, start, pages: 2 }], []], { sequential })
+      const here = await scene(tree, 'x86_64', 'mmap-lock', (mm, start) => [[{ name: 'munmap', mm, start, pages: 2 }], []], {
+        sequential: () => sequential,
+      })
       return look(here, [[() => here.kernel.sysMunmap(here.mm, here.page, 2)], []])
     }
     expect(await run('unmapped')).toBe('')

@@ -36,12 +36,14 @@ const replaces: Told = (watch) => {
 }
 const NOTHING = '0,0'
 
-it('tells a pointer found before its object was replaced from one found after', () => {
-  expect(digestOf(finds, replaces)).not.toBe(NOTHING)
-  expect(digestOf(replaces, finds)).toBe(NOTHING)
-  expect(digestOf(finds)).toBe(NOTHING)
-  expect(digestOf(finds, replaces, finds)).toBe(NOTHING)
-  expect(digestOf(finds, replaces, (watch) => watch.callReturns(0, 0, 0))).toBe(NOTHING)
+it('tells a pointer found before its object was replaced from one found after, and from none', () => {
+  const returns: Told = (watch) => watch.callReturns(0, 0, 0)
+  expect(digestOf(finds)).not.toBe(NOTHING)
+  expect(digestOf(finds, replaces)).not.toBe(digestOf(replaces, finds))
+  expect(digestOf(finds, replaces)).not.toBe(digestOf(replaces))
+  expect(digestOf(finds, replaces, finds)).toBe(digestOf(replaces, finds))
+  expect(digestOf(finds, replaces, returns)).toBe(digestOf(replaces))
+  expect(digestOf(finds, returns)).toBe(NOTHING)
 })
 
 it('has locks, sections and unpublished plain accesses, whatever their order', () => {
