@@ -11,7 +11,7 @@ type Questions = typeof import('../../src/scenario/runner/question.ts')
 
 const ROUNDS = 3
 const TARGET = 1.6
-const LOCK = [5, 9] as const
+const LOCK = [5, 12] as const
 const FILE = 'bench/check/two-faults-vs-munmap.mjs'
 const SCENARIO = 'two-faults-vs-munmap'
 const COMBINATION = { design: 'vma-lock', arch: 'x86_64', freeing: 'rcu-batch' }

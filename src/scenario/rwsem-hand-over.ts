@@ -1,6 +1,12 @@
 // Is the rw-semaphore handed on in the order of the queue, and to all who may have it together? With a reader inside, a writer
 // and another reader wait; whoever leaves must find them, and none may be left asleep.
+import type { Stage } from './runner/stage.ts'
 import { scenario } from './scenario.ts'
+
+/** What is wrong with a semaphore, whose first word is its count, that everybody has left. */
+function notFree(stage: Stage, sem: number): string {
+  return stage.machine.words[sem] === 0 ? '' : 'all have left, and whoever only tries is refused: the semaphore is not free'
+}
 
 /** CPU 0 and CPU 1 read a pair of words that CPU 2 updates. */
 export const rwsemHandOver = scenario({
@@ -69,7 +75,7 @@ export const rwsemWaitTwice = scenario({
       ],
       check: (results) => {
         if (results.flat().includes(-1)) return 'a reader saw half an update'
-        return stage.machine.words[sem] === 0 ? '' : 'all have left, and whoever only tries is refused: the semaphore is not free'
+        return notFree(stage, sem)
       },
     }
   },
@@ -108,10 +114,19 @@ export const rwsemMarkVsLeaving = scenario({
     const { passAsReader, passAsWriter } = await stage.program<typeof import('./programs/rwsem.ts')>('rwsem')
     const sem = stage.words(8)
     const writer = stage.call('down_write(), up_write()', () => passAsWriter(sem))
-    return { calls: [[writer, writer], [writer], [stage.call('down_read(), up_read()', () => passAsReader(sem))]] }
+    return {
+      calls: [[writer, writer], [writer], [stage.call('down_read(), up_read()', () => passAsReader(sem))]],
+      check: () => notFree(stage, sem),
+    }
   },
   expect: 'safe',
   variants: [
+    {
+      name: 'old-neighbour-stays',
+      wrong: 'who waits a second time still has whoever came behind it the first time',
+      edits: [{ file: 'sync/rwsem.ts', from: '  store(me + Cpu.waitNext, 0)\n', to: '' }],
+      unsafe: /not free|deadlock/,
+    },
     {
       name: 'leaves-in-two-steps',
       wrong: 'a writer that leaves reads the count and then writes it',

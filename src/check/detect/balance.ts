@@ -1,12 +1,15 @@
 // Whatever is entered is left: RCU sections (and with them pteOffsetMap and pteUnmap), interrupts off, locks, at the end of
-// each call and interrupt and on the way out of the kernel; and nobody releases what it does not hold.
-import { Mode } from '../../kernel/machine/entry.ts'
+// each call and interrupt and on the way out of the kernel, and the kernel itself; and nobody releases what it does not hold.
+import { contextMode, Mode } from '../../kernel/machine/entry.ts'
 import { agentName, cpuOf, type Detector, hex, place, type Scene } from './scene.ts'
 import type { Held, Sections } from './sections.ts'
 
 /** Watches that sections and locks are balanced. */
 export function detectImbalance(scene: Scene, sections: Sections): Detector {
   const { Cpu } = scene.machine.tree.percpu
+  /** For each CPU the mode in which its call began. */
+  const begunIn = new Uint8Array(scene.cpus)
+  const mode = (cpu: number): number => contextMode(scene.words[scene.area(cpu) + Cpu.context] as number)
   const wrong = (agent: number, message: string, objects: number[]): void =>
     scene.report({
       detector: 'unbalanced',
@@ -32,14 +35,26 @@ export function detectImbalance(scene: Scene, sections: Sections): Detector {
     }
   }
   return {
-    step: (agent, _op, a, _b, _c, _before, after, site) => {
-      if (a === scene.area(cpuOf(scene, agent)) + Cpu.context && (after & 3) !== Mode.kernel)
-        leaves(agent, `leaves the kernel at ${place(scene, site)}`, false)
+    step: (agent, _op, a, _b, _c, before, after, site) => {
+      if (a !== scene.area(cpuOf(scene, agent)) + Cpu.context || before === after) return
+      if (contextMode(after) !== Mode.kernel && contextMode(before) === contextMode(after))
+        wrong(agent, `leaves the kernel at ${place(scene, site)}, which it never entered`, [])
+      if (contextMode(after) !== Mode.kernel) leaves(agent, `leaves the kernel at ${place(scene, site)}`, false)
     },
     note: (agent, _op, _a, _b, _c, site) => {
       if ((sections.rcuDepth[agent] as number) < 0) wrong(agent, `leaves an RCU section at ${place(scene, site)} that it never entered`, [])
     },
-    callReturns: (cpu, call) => leaves(cpu, `returns from call ${call}`, true),
+    save: () => {
+      const kept = begunIn.slice()
+      return () => begunIn.set(kept)
+    },
+    callBegins: (cpu) => {
+      begunIn[cpu] = mode(cpu)
+    },
+    callReturns: (cpu, call) => {
+      leaves(cpu, `returns from call ${call}`, true)
+      if (mode(cpu) === Mode.kernel && begunIn[cpu] !== Mode.kernel) wrong(cpu, `returns from call ${call} without leaving the kernel`, [])
+    },
     interruptReturns: (cpu) => leaves(scene.cpus + cpu, 'returns from its handler', true),
   }
 }

@@ -88,14 +88,18 @@ export function writeThenReadWith(sem: number, pair: number, word: number): numb
 
 /** Comes and goes as a writer. */
 export function passAsWriter(sem: number): number {
+  enterKernel()
   downWrite(sem)
   upWrite(sem)
+  exitKernel()
   return 0
 }
 
 /** Comes and goes as a reader. */
 export function passAsReader(sem: number): number {
+  enterKernel()
   downRead(sem)
   upRead(sem)
+  exitKernel()
   return 0
 }

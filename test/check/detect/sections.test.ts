@@ -40,10 +40,16 @@ describe('balance', () => {
     ['spinUnlock(LOCK_A)', /releases lock 0x\w+ at spinUnlock .*, which nobody holds/],
     ['rcuReadLock(); setContext(Mode.outside); rcuReadUnlock()', /leaves the kernel at setContext .* inside the RCU section/],
     ['spinLock(LOCK_A); setContext(Mode.outside); spinUnlock(LOCK_A)', /leaves the kernel at .* holding lock/],
+    ['setContext(Mode.outside); setContext(Mode.outside)', /leaves the kernel at .*, which it never entered/],
   ])('%s', async (text, message) => {
     const violation = await alone(text)
     expect(violation).toMatchObject({ detector: 'unbalanced', bookkeeping: true })
     expect(violation?.message).toMatch(message)
+  })
+  it('sees a call that stays in the kernel', async () => {
+    const text = body('setContext(Mode.outside)') + 'export function b(): number {\nsetContext(Mode.kernel)\nreturn 0\n}\n'
+    const { violation } = await scenes.look(text, [['a', 'b']])
+    expect(violation?.message).toMatch(/^unbalanced: CPU 0 returns from call 1 without leaving the kernel$/)
   })
   it('is silent when all is left in any order', async () => {
     expect(
