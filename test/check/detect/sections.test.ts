@@ -47,7 +47,7 @@ describe('balance', () => {
     expect(violation?.message).toMatch(message)
   })
   it('sees a call that stays in the kernel', async () => {
-    const text = body('setContext(Mode.outside)') + 'export function b(): number {\nsetContext(Mode.kernel)\nreturn 0\n}\n'
+    const text = `${body('setContext(Mode.outside)')}export function b(): number {\nsetContext(Mode.kernel)\nreturn 0\n}\n`
     const { violation } = await scenes.look(text, [['a', 'b']])
     expect(violation?.message).toMatch(/^unbalanced: CPU 0 returns from call 1 without leaving the kernel$/)
   })
