@@ -33,6 +33,7 @@ export function counterexampleColumns(from: Counterexample, options: ColumnOptio
   return [
     ...header(from, limit, colours),
     '',
+    ...setUp(from, limit),
     ...story(from, limit, colours),
     '',
     ...holdings(from, limit),
@@ -60,6 +61,13 @@ function header({ facts, message, minimised, recording }: Counterexample, limit:
     lines.push(...wrap(`${size(after)}${was}${complete ? '' : '; cut short'}`, limit, 4, 2))
   }
   return lines
+}
+
+/** What was done before. */
+function setUp({ facts }: Counterexample, limit: number): string[] {
+  const calls = facts.setUp ?? []
+  if (calls.length === 0) return []
+  return ['Set up (pages are called by their numbers):', ...calls.flatMap(([cpu, text]) => wrap(`CPU ${cpu} ${text}`, limit, 4, 2)), '']
 }
 
 function size({ preemptions, steps }: { readonly preemptions: number; readonly steps: number }): string {
@@ -205,7 +213,7 @@ function holdings({ recording, names, moment, facts }: Counterexample, limit: nu
     if (last.irqOff > 0) held.push('interrupts off')
     anything ||= held.length > 0 || !ended
     const who = agent < machine.cpus ? `CPU ${agent}` : `CPU ${agent - machine.cpus} <irq>`
-    const what = held.length === 0 ? 'nothing' : held.join(', ')
+    const what = held.length === 0 ? 'no lock' : held.join(', ')
     const mode = ended || agent >= machine.cpus ? '' : ` is ${modeOf(recording, agent, end)},`
     out.push(...wrap(`${who}${mode} holds ${what}${ended ? ' (returned)' : ''}`, limit, 4, 2))
   }
@@ -243,12 +251,16 @@ function related({ related: list, recording }: Counterexample, limit: number): s
 /** What the numbered names stand for. */
 function objects({ names, recording }: Counterexample, limit: number): string[] {
   const { tree } = recording.machine
+  const at = new Map<number, string>()
   const lines = names.named().flatMap(({ name, kind, base, origin }) => {
     if (kind === 'page' || kind === 'frame') return []
     const { function: by, line, file } = tree.sites[origin?.site ?? 0] ?? UNKNOWN_SITE
     const from = origin === null ? 'from the set-up' : `allocated by CPU ${origin.cpu}${file === '' ? '' : ` in ${by}:${line}`}`
     const page = kind.endsWith(' table') ? ` (page ${names.frame(base)})` : ''
-    return wrap(`${name} at 0x${base.toString(16)}${page}, ${from}`, limit, 4, 2)
+    const before = at.get(base)
+    at.set(base, name)
+    const memory = before === undefined ? '' : `, in the memory that was ${before}`
+    return wrap(`${name} at 0x${base.toString(16)}${page}, ${from}${memory}`, limit, 4, 2)
   })
   return lines.length === 0 ? [] : ['Objects:', ...lines]
 }

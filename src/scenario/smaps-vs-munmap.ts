@@ -4,13 +4,14 @@ import { SmapsWalk } from '../kernel/proc/smaps.ts'
 import { flushesByIpi } from './runner/axes.ts'
 import { type Scenario, scenario } from './scenario.ts'
 
+const WITHOUT = 'May smaps walk page tables without mmap_lock, holding only'
 const FREEING = ['immediate', 'ipi', 'ipi-all', 'rcu-batch', 'pte-free-defer']
 
-/** A walk of three tables' pages beside a munmap that frees the table in the middle of it, and the reuse of that table. */
-function smapsVsMunmap(name: string, how: number, holds: string, expect: Scenario['expect']): Scenario {
+/** A walk of one page's tables beside a munmap that frees them. */
+function smapsVsMunmap(name: string, how: number, question: string, expect: Scenario['expect']): Scenario {
   return scenario({
     name,
-    question: `May smaps walk page tables without mmap_lock, holding only ${holds}?`,
+    question,
     asked: 'thread 000, page-table walks without mmap_lock, 25 February 2021',
     cpus: 2,
     usually: { designs: ['vma-lock'] },
@@ -27,14 +28,19 @@ function smapsVsMunmap(name: string, how: number, holds: string, expect: Scenari
 }
 
 /** Holding mmap_lock for reading: as Linux does it today. */
-export const smapsUnderMmapLock = smapsVsMunmap('smaps-under-mmap-lock-vs-munmap', SmapsWalk.mmapLock, 'mmap_lock', 'safe')
+export const smapsUnderMmapLock = smapsVsMunmap(
+  'smaps-under-mmap-lock-vs-munmap',
+  SmapsWalk.mmapLock,
+  'May smaps walk page tables under mmap_lock?',
+  'safe',
+)
 
 /** With interrupts off for each table: the walker holds up whoever waits for an IPI, and RCU. */
-export const smapsIrqOff = smapsVsMunmap('smaps-irq-off-vs-munmap', SmapsWalk.irqOff, 'interrupts off', ({ freeing, arch }) =>
+export const smapsIrqOff = smapsVsMunmap('smaps-irq-off-vs-munmap', SmapsWalk.irqOff, `${WITHOUT} interrupts off?`, ({ freeing, arch }) =>
   freeing === 'immediate' || (freeing === 'ipi' && !flushesByIpi(arch)) ? { unsafe: /freed|reused/ } : 'safe',
 )
 
 /** Under RCU alone: only what is freed through RCU is safe. */
-export const smapsUnderRcu = smapsVsMunmap('smaps-under-rcu-vs-munmap', SmapsWalk.rcu, 'the RCU read lock', ({ freeing }) =>
+export const smapsUnderRcu = smapsVsMunmap('smaps-under-rcu-vs-munmap', SmapsWalk.rcu, `${WITHOUT} the RCU read lock?`, ({ freeing }) =>
   freeing === 'rcu-batch' || freeing === 'pte-free-defer' ? 'safe' : { unsafe: /freed|reused/ },
 )

@@ -11,6 +11,8 @@ import {
 import { explore } from '../../src/check/explore/index.ts'
 import { counterexampleColumns } from '../../src/report/columns.ts'
 import { palette } from '../../src/report/table.ts'
+import { checkCell, explain } from '../../src/scenario/runner/check.ts'
+import { cellNamed } from '../../src/scenario/runner/question.ts'
 import {
   immediateTree,
   lockCycle,
@@ -87,7 +89,7 @@ describe('a table freed at once under a walker', () => {
       /^\*\*\* use of freed memory: CPU 0 reads pud table 1\[511\]$/,
       /^At that moment:$/,
       /^CPU 0 is in the kernel, holds an RCU read-side section$/,
-      /^CPU 1 holds nothing \(returned\)$/,
+      /^CPU 1 holds no lock \(returned\)$/,
       /^Before it:$/,
       /^CPU 1 freed pud table 1 at freePage memory\/page-alloc.ts:\d+$/,
       /^Objects:$/,
@@ -151,6 +153,19 @@ describe('a table freed at once under a walker', () => {
     expect(counterexampleColumns(all).join('\n')).not.toContain('... ')
     expect(all.lines.length).toBeGreaterThan(example.lines.length * 2)
   })
+})
+
+it('says what was set up, and which object has the memory of which', async () => {
+  const combination = { design: 'vma-lock', arch: 'x86_64', freeing: 'rcu-batch', index: 'rbtree' }
+  const cell = await cellNamed({ file: null, scenario: 'rbtree-fault-vs-reuse', variant: null, combination })
+  const { report } = await checkCell(cell, { milliseconds: 30_000 })
+  const { counterexample: told } = await explain(cell, report)
+  const lines = counterexampleColumns(told)
+  expect(lines).toContain('Set up (pages are called by their numbers):')
+  expect(lines.filter((line) => /^ {2}CPU \d mmap\(0x\w+, \d pages?\)$/.test(line)).length).toBeGreaterThan(0)
+  expect(lines.join(' ').replace(/\s+/g, ' ')).toMatch(
+    /vma 3 at 0x\w+, allocated by CPU 1 in kmemCacheAlloc:\d+, in the memory that was vma 1/,
+  )
 })
 
 it('shows who waits for whom in a deadlock', async () => {
@@ -254,7 +269,7 @@ it('marks the second of two plain accesses without order', async () => {
                                              *** a plain load of vma.flags by CPU 1
 
     At that moment:
-      CPU 0 holds nothing (returned)
+      CPU 0 holds no lock (returned)
       CPU 1 is in the kernel, holds vma.lock (spinLock:#)
     Files:
       sync/spinlock.ts: spinLock, spinUnlock

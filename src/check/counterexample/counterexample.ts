@@ -19,6 +19,8 @@ export interface Facts {
   readonly index?: string
   readonly rcu?: string
   readonly tables?: string
+  /** The calls that were made before, in order: the CPU, and what a reader should see. */
+  readonly setUp?: readonly (readonly [cpu: number, text: string])[]
   /** For each CPU its calls, as a reader should see them: `munmap(0x7f000, 2 pages)`. */
   readonly calls: readonly (readonly string[])[]
 }

@@ -2,6 +2,7 @@
 // `pfn 12 +w+d`. Objects are numbered by kind in the order in which names are asked for: equal questions, equal names.
 import { Mode } from '../../kernel/machine/entry.ts'
 import { POISON } from '../../kernel/memory/page-alloc.ts'
+import { RcuFunc } from '../../kernel/sync/rcu-func.ts'
 import { type Atlas, createAtlas, type Thing } from './atlas.ts'
 import type { Layouts } from './layouts.ts'
 import type { RecordedEvent, Recording } from './recording.ts'
@@ -58,6 +59,8 @@ const HEX = new Set(
 /** What a design may note: the kinds of object that a fault meets. */
 const SLAB_OBJECTS = new Set(['mm', 'vma', 'anon_vma', 'file'])
 const MODES: Readonly<Record<number, string>> = { [Mode.outside]: 'outside', [Mode.user]: 'user', [Mode.kernel]: 'kernel' }
+/** The callbacks of `call_rcu` and `call_srcu`, by number. */
+const CALLBACKS: ReadonlyMap<number, string> = new Map(Object.entries(RcuFunc).map(([name, number]) => [number, name]))
 const BIT30 = 1 << 30
 const BIT29 = 1 << 29
 
@@ -121,6 +124,7 @@ export function createNames(recording: Recording, layouts: Layouts, labels: Labe
     const path = thing.kind === '' || thing.kind === 'frame' ? '' : fieldOf(layouts, atlas, thing as Thing, p, index)
     const field = path.replace(/\[.*?\]/g, '').replace(/^.*\./, '')
     if (v === POISON) return 'poison'
+    if (path.endsWith('rcuHead.func') && CALLBACKS.has(v)) return CALLBACKS.get(v) as string
     if (field === 'context') return `${MODES[v & 3] ?? v & 3} #${v >>> 2}`
     if (thing.kind === 'page' && field === 'flags') return bits(layouts.pageFlag, v)
     if (POINTERS.has(field)) return v === 0 ? 'NULL' : pointer(v, index) || number(v)

@@ -141,8 +141,8 @@ export function nameOf({ scenario, variant }: Cell): string {
   return variant === null ? scenario.name : `${scenario.name}:${variant.name}`
 }
 
-function factsOf({ cell, play }: Rehearsal): Counterexample['facts'] {
-  return { scenario: nameOf(cell), ...cell.combination, calls: play.calls.map((calls) => calls.map(({ text }) => text)) }
+function factsOf({ cell, play, setUp }: Rehearsal): Counterexample['facts'] {
+  return { scenario: nameOf(cell), ...cell.combination, setUp, calls: play.calls.map((calls) => calls.map(({ text }) => text)) }
 }
 
 /** Runs what a replay file holds. Says whether it came out the same, or where the code has changed. */

@@ -24,6 +24,8 @@ export interface Rehearsal {
   readonly detectors: Detectors
   readonly recorder: Recorder
   readonly play: Play
+  /** The calls that the set-up made: the CPU, and the call's text. */
+  readonly setUp: Backstage['told']
 }
 
 /** How to set up. */
@@ -107,7 +109,7 @@ export async function rehearse(
   })
   // What a detector saw comes before what the kernel made of it: after a use of freed memory, whose junk it took for an address.
   const model: Model = { ...kernel, failure: () => listening.failure() || kernel.failure() }
-  return { cell, tree, machine, model, detectors: listening, recorder, play }
+  return { cell, tree, machine, model, detectors: listening, recorder, play, setUp: stage.told }
 }
 
 /** Runs a task to its end on a CPU while nobody else runs. */

@@ -58,8 +58,10 @@ export interface Stage {
 export interface Backstage extends Stage {
   /** The address spaces that the set-up made. */
   readonly spaces: readonly number[]
-  /** The calls that the set-up made, in order. */
+  /** The calls that the set-up made, in order, as far as they have a description. */
   readonly history: readonly Past[]
+  /** All of them, for readers: the CPU, and the call's text. */
+  readonly told: readonly (readonly [cpu: number, text: string])[]
   /** Gives back what `words` took. */
   readonly leave: readonly (() => unknown)[]
 }
@@ -80,6 +82,7 @@ export async function setStage(cpus: number, combination: Combination, tree: Tre
   const user: User = await loadProgram(tree, 'user')
   const spaces: number[] = []
   const history: Past[] = []
+  const told: [cpu: number, text: string][] = []
   const leave: (() => unknown)[] = []
   const openUntilTheEnd = (file: number): Call => {
     let open = true
@@ -103,10 +106,12 @@ export async function setStage(cpus: number, combination: Combination, tree: Tre
     tablesPerPage: PTE_FRAGMENTS,
     spaces,
     history,
+    told,
     leave,
     table: (n) => n * PTRS_PER_PTE,
     now: (cpu, call) => {
       const result = alone(call.begin, cpu)
+      told.push([cpu, call.text])
       if (call.description !== undefined) history.push({ description: call.description, result })
       return result
     },

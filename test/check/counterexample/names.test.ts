@@ -18,6 +18,7 @@ import { CPU_STRIDE, Cpu } from '../../../src/kernel/machine/percpu.ts'
 import { Mm } from '../../../src/kernel/memory/mm.ts'
 import { Page, PageFlag } from '../../../src/kernel/memory/page.ts'
 import { POISON } from '../../../src/kernel/memory/page-alloc.ts'
+import { RcuFunc } from '../../../src/kernel/sync/rcu-func.ts'
 import { MapleNode, mteToNode } from '../../../src/kernel/vma/maple-tree.ts'
 import { Vma } from '../../../src/kernel/vma/vma.ts'
 import { immediateTree, type Race, removeVariants, walkerBesideMunmap } from './races.ts'
@@ -64,6 +65,8 @@ describe.each(['x86_64', 'powerpc64-hash-64k'])('on %s', (arch) => {
     expect(names.value(vma + Vma.mm, mm, 0)).toBe('mm 1')
     expect(names.value(vma + Vma.start, 0x67ff7, 0)).toBe('0x67ff7')
     expect(names.address(vma + Vma.rcuHead + 1, 0)).toBe('vma 1.rcuHead.func')
+    expect(names.value(vma + Vma.rcuHead + 1, RcuFunc.vmaAndFile, 0)).toBe('vmaAndFile')
+    expect(names.value(vma + Vma.rcuHead + 1, 1000, 0)).toBe('1000')
     expect(names.address(vma - 1, 0)).toBe('vma 1.generation')
     expect(names.value(vma + Vma.flags, POISON, 0)).toBe('poison')
   })
