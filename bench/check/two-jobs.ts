@@ -15,7 +15,7 @@ const LOCK = [5, 12] as const
 const FILE = 'bench/check/two-faults-vs-munmap.mjs'
 const SCENARIO = 'two-faults-vs-munmap'
 const COMBINATION = { design: 'vma-lock', arch: 'x86_64', freeing: 'rcu-batch' }
-const PREEMPTIONS = 2
+const PREEMPTIONS = 3
 
 /** The locked counter, for a Worker. */
 export async function lockModel(dist: Dist, agents: number, rounds: number): Promise<Model> {
