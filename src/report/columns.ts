@@ -251,15 +251,15 @@ function related({ related: list, recording }: Counterexample, limit: number): s
 /** What the numbered names stand for. */
 function objects({ names, recording }: Counterexample, limit: number): string[] {
   const { tree } = recording.machine
-  const at = new Map<number, string>()
-  const lines = names.named().flatMap(({ name, kind, base, origin }) => {
+  const all = names.named()
+  const born = ({ origin }: Pick<(typeof all)[number], 'origin'>): number => origin?.index ?? -1
+  const lines = all.flatMap(({ name, kind, base, origin }) => {
     if (kind === 'page' || kind === 'frame') return []
     const { function: by, line, file } = tree.sites[origin?.site ?? 0] ?? UNKNOWN_SITE
     const from = origin === null ? 'from the set-up' : `allocated by CPU ${origin.cpu}${file === '' ? '' : ` in ${by}:${line}`}`
     const page = kind.endsWith(' table') ? ` (page ${names.frame(base)})` : ''
-    const before = at.get(base)
-    at.set(base, name)
-    const memory = before === undefined ? '' : `, in the memory that was ${before}`
+    const earlier = all.filter((one) => one.base === base && born(one) < born({ origin })).sort((one, other) => born(one) - born(other))
+    const memory = earlier.length === 0 ? '' : `, in the memory that was ${earlier.at(-1)?.name}`
     return wrap(`${name} at 0x${base.toString(16)}${page}, ${from}${memory}`, limit, 4, 2)
   })
   return lines.length === 0 ? [] : ['Objects:', ...lines]

@@ -2,7 +2,9 @@
 // takes junk for an address; and what it shows names what it is about.
 import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
+import { explore, replay } from '../../src/check/explore/index.ts'
 import { check, scenario } from '../../src/check.ts'
+import { rehearse } from '../../src/scenario/runner/rehearse.ts'
 
 const SMALL = { question: '?', asked: 'here', cpus: 2, archs: ['x86_64'], expect: 'safe' } as const
 
@@ -37,6 +39,42 @@ describe('a kernel', () => {
   it('that takes junk for an address has a wild pointer', async () => {
     const junk = '  const result = load(-5 - mm) + doMremap(mm,'
     expect(await messageOf('  const result = doMremap(mm,', junk)).toMatch(/^CPU 0 .*: wild pointer: there is no word -/)
+  })
+
+  it('that takes junk for an address when the address space exits fails again and again along its path', async () => {
+    const broken = scenario({
+      ...SMALL,
+      name: 'broken',
+      designs: ['vma-lock'],
+      setUp: (stage) => {
+        const mm = stage.newMm()
+        const page = stage.table(4)
+        stage.now(0, mm.mmap(page, 1))
+        return { calls: [[mm.read(page)], [mm.read(page)]] }
+      },
+      variants: [
+        {
+          name: 'so',
+          wrong: 'a line is not what it was',
+          edits: [
+            {
+              file: 'syscall/exit.ts',
+              from: '  unlinkFileVmas(first)\n',
+              to: '  unlinkFileVmas(first)\n  if (load(-5 - mm) === 3) return\n',
+            },
+          ],
+          unsafe: /./,
+        },
+      ],
+    })
+    const combination = { design: 'vma-lock', arch: 'x86_64', freeing: 'rcu-batch' }
+    const { model } = await rehearse({ scenario: broken, combination, variant: broken.variants?.[0] ?? null, expected: null } as never, {})
+    const { verdict, path, message } = explore(model, { mode: 'check' })
+    expect({ verdict, message }).toEqual({
+      verdict: 'violation',
+      message: expect.stringMatching(/^wild pointer: .*, when all calls have returned and the address spaces exit$/),
+    })
+    for (let time = 0; time < 3; time++) expect(replay(model, path)).toBe(message)
   })
 
   it('that goes round for ever in a loop without a step, in the set-up, is stopped', async () => {

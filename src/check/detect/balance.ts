@@ -1,13 +1,14 @@
 // Whatever is entered is left: RCU sections (and with them pteOffsetMap and pteUnmap), interrupts off, locks, at the end of
 // each call and interrupt and on the way out of the kernel, and the kernel itself; and nobody releases what it does not hold.
 import { contextMode, Mode } from '../../kernel/machine/entry.ts'
-import { agentName, cpuOf, type Detector, hex, place, type Scene } from './scene.ts'
+import { addFact, agentName, cpuOf, type Detector, hex, place, type Scene } from './scene.ts'
 import type { Held, Sections } from './sections.ts'
 
 /** Watches that sections and locks are balanced. */
 export function detectImbalance(scene: Scene, sections: Sections): Detector {
   const { Cpu } = scene.machine.tree.percpu
-  /** For each CPU the mode in which its call began. */
+  /** For each CPU the mode in which the execution began, and its latest call. */
+  const first = new Uint8Array(scene.cpus)
   const begunIn = new Uint8Array(scene.cpus)
   const mode = (cpu: number): number => contextMode(scene.words[scene.area(cpu) + Cpu.context] as number)
   const wrong = (agent: number, message: string, objects: number[]): void =>
@@ -47,6 +48,13 @@ export function detectImbalance(scene: Scene, sections: Sections): Detector {
     save: () => {
       const kept = begunIn.slice()
       return () => begunIn.set(kept)
+    },
+    reset: () => {
+      for (let cpu = 0; cpu < scene.cpus; cpu++) first[cpu] = mode(cpu)
+      begunIn.set(first)
+    },
+    digest: (into) => {
+      for (let cpu = 0; cpu < scene.cpus; cpu++) if (begunIn[cpu] !== first[cpu]) addFact(into, 0xba1a + cpu, begunIn[cpu] as number)
     },
     callBegins: (cpu) => {
       begunIn[cpu] = mode(cpu)

@@ -3,7 +3,7 @@
 import { Pte, ptePresent } from '../../kernel/pagetable/entries.ts'
 import { mappingsOf, pteOf } from './address-space.ts'
 import { type CallDescription, type CallRecord, type Calls, unmapsFrom } from './calls.ts'
-import { addFact, type Detector, hex, type Scene } from './scene.ts'
+import { addFact, type Detector, hex, mix, type Scene } from './scene.ts'
 
 type Range = readonly [number, number]
 
@@ -89,7 +89,7 @@ export function detectHoles(scene: Scene, calls: Calls): Detector {
     },
     digest: (into) => {
       for (const [{ cpu, returned }, ranges] of before) {
-        if (returned < 0) for (const [from, to] of ranges) addFact(into, 0x401e + cpu, from * 31 + to)
+        if (returned < 0) for (const [from, to] of ranges) addFact(into, 0x401e + cpu, mix(from, to))
       }
     },
   }

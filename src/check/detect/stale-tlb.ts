@@ -139,17 +139,20 @@ export function detectStaleTlb(scene: Scene, calls: Calls, objects: Objects, sec
       know(agent * TLB_ENTRIES + entry)
     },
     digest: (into) => {
-      // For each range that is or is being revoked: which of its pages' entries are older.
+      // For each range that is or is being revoked: which of its pages' entries are older, and which came before a munmap's return.
       const { records } = calls
       for (let e = 0; e < ever.length; e++) {
         const entry = ever[e] as number
         const vpn = (words[readOf(entry)] as number) - 1
         if (vpn < 0) continue
         for (let i = 0; i < records.length; i++) {
-          const { description, began, result } = records[i] as CallRecord
-          if (began < 0 || (filled[entry] as number) >= began) continue
+          const { description, began, returned, result } = records[i] as CallRecord
+          const fill = filled[entry] as number
+          const older = fill < began
+          if (!older && (began < 0 || description.name !== 'munmap' || (returned >= 0 && fill >= returned))) continue
           const range = revoked(description, result)
-          if (range !== null && vpn >= range.from && vpn < range.to) addFact(into, 0x71b0 + i, vpn * cpus + Math.floor(entry / TLB_ENTRIES))
+          if (range !== null && vpn >= range.from && vpn < range.to)
+            addFact(into, (older ? 0x71b0 : 0x72b0) + i, vpn * cpus + Math.floor(entry / TLB_ENTRIES))
         }
       }
     },

@@ -178,6 +178,7 @@ export function detectUseAfterFree(scene: Scene, objects: Objects, sections: Sec
       know(agent, object)
     } else if (known[object * agents + agent] !== 0) {
       putKnown(object * agents + agent, 0)
+      putFound(object * agents + agent, 0)
       const list = lists[agent] as number[]
       list[list.indexOf(object)] = list[list.length - 1] as number
       list.length--
@@ -228,7 +229,6 @@ export function detectUseAfterFree(scene: Scene, objects: Objects, sections: Sec
         for (let i = 0; i < list.length; i++) {
           const object = list[i] as number
           const pair = object * agents + agent
-          if (known[pair] === 0) continue
           const bits = (known[pair] === objects.generation(object) ? 2 : 0) | (section !== 0 && found[pair] === section ? 1 : 0)
           addFact(into, 0xface + agent, objects.first(object) * 4 + bits)
         }

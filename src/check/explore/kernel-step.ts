@@ -27,7 +27,7 @@ import {
   turnBegins,
 } from './kernel-spin.ts'
 import { contextWord, irqOffWord, type KernelState, RESUME, rowOfAgent } from './kernel-state.ts'
-import { beginWriting, endWriting, type Played, play, segmentAfter } from './segment-memo.ts'
+import { beginWriting, endWriting, type Played, play, segmentAfter, stopWriting } from './segment-memo.ts'
 
 /** Begins a task or handler and runs it to its first announcement. */
 export function beginAgent(state: KernelState, agent: number, task: Task): void {
@@ -120,6 +120,9 @@ export function runAloneHere(state: KernelState, cpu: number, task: Task): unkno
       stepAgent(state, cpu)
     }
     return made.result
+  } catch (error) {
+    stopWriting(state.memo)
+    throw error
   } finally {
     state.alone = null
   }

@@ -33,7 +33,7 @@ export interface Ablated {
   readonly verdict: AblationVerdict
   /** The check that noticed, or whose Worker went silent: cell, what was said, and the path. */
   readonly killer: { readonly cell: string; readonly message: string; readonly path: readonly number[] } | null
-  /** Combinations of scenarios that were seen to execute the site. */
+  /** Combinations of scenarios that were seen to execute the site; of one that was load-bearing before that was looked at, those asked. */
   readonly executed: number
   /** Of those: searched up to `FIRST_BOUND` preemptions, and searched to the end, without noticing. */
   readonly bounded: number

@@ -23,6 +23,11 @@ const FORK = 'fork'
 /** Calls whose results say nothing about mappings. */
 const SAYS_NOTHING: ReadonlySet<string> = new Set(['smaps', 'exit'])
 
+/** All of a stage. Forks that overlap return in an order that says nothing: their children are compared as a set. */
+function inState(spaces: readonly string[], children: readonly string[]): string {
+  return [...spaces, ...[...children].sort()].join(' | ')
+}
+
 /** A call that the set-up made, and what it returned. */
 export interface Past {
   readonly description: CallDescription
@@ -84,6 +89,7 @@ export function sequentialModel(
       }
       return process
     }
+    const stateOf = ({ oracle, id }: Process): string => oracleState(oracle, id, bytes)
     // A child's ranges are not registered with the parent's userfaultfd.
     const fork = ({ oracle, id }: Process): Process => ({ oracle, id: oracle.fork(id), missing: createMissingPages() })
     for (const { description, result } of history()) {
@@ -99,12 +105,15 @@ export function sequentialModel(
         forked.push(fork(process))
         return 1
       },
-      state: () => [...spaces().map(processOf), ...forked].map(({ oracle, id }) => oracleState(oracle, id, bytes)).join(' | '),
+      state: () => inState(spaces().map(processOf).map(stateOf), forked.map(stateOf)),
     }
   }
   return {
     create,
-    state: (now) => [...spaces(), ...children()].map((mm) => machineState(now, mm)).join(' | '),
+    state: (now) => {
+      const stateIn = (mm: number): string => machineState(now, mm)
+      return inState(spaces().map(stateIn), children().map(stateIn))
+    },
     agrees: ({ name, unknown = false }, expected, result) => {
       if (unknown || SAYS_NOTHING.has(name)) return true
       if (typeof expected !== 'number' || typeof result !== 'number') return expected === result
