@@ -109,14 +109,16 @@ async function executed(
 ): Promise<AblationSite[]> {
   endOnInterrupt()
   const progress = startProgress(options.json && !process.stderr.isTTY)
+  const pool = openPool(options.jobs, SILENCE)
   try {
     const onProgress = (what: string, done: number, total: number): void => progress.at(what, done, total)
-    const found = await sitesOf(sites, files, scenarios, { ...options, onProgress })
+    const found = await sitesOf(sites, files, scenarios, pool, { ...options, onProgress })
     if (found.length === 0)
       throw new UsageError(`the scenarios that are named execute none of these sites: ${scenarios.map(({ name }) => name).join(', ')}`)
     return [...found]
   } finally {
     progress.stop()
+    await pool.close()
   }
 }
 

@@ -22,7 +22,7 @@ const MEANING: Readonly<Record<AblationVerdict, string>> = {
   'survived up to k preemptions': `none that was seen to execute it fails with up to ${plural(FIRST_BOUND, 'preemption')}; not all were searched to the end`,
   'out of time': 'its time ended before all that execute it were searched',
   'went silent': 'a Worker that checked it said nothing any more: perhaps a loop that ends no more, which is not counted as noticing',
-  'not executed': `no scenario was seen to execute it, in ${LESSONS.executions} executions by chance each and a short search`,
+  'not executed': `no scenario was seen to execute it, in a search of up to ${plural(LESSONS.preemptions, 'preemption')} each and a short one of all`,
   'undecided under SC': 'an ordering that only matters on a weaker machine',
   'not ablatable': 'the change cannot be made at this place alone',
 }

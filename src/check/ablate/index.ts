@@ -11,7 +11,8 @@ import { pairSites } from './pairs.ts'
 import { recheckSites } from './recheck.ts'
 import { type AblationSite, nameSites } from './site.ts'
 
-export { type AblationSite, ablate, type Edit, type Operator, type SiteStatus, type Variant } from './site.ts'
+export { type Marks, markSites } from './marks.ts'
+export { type AblationSite, ablate, type Edit, edited, type Operator, type SiteStatus, type Variant } from './site.ts'
 export { variantTree } from './variant-tree.ts'
 
 /** The kernel's files in directory `srcDir`: path relative to it → text. */

@@ -85,16 +85,20 @@ export function isStatement(kernel: KernelText, call: Call): boolean {
   return kernel.parent(call.node)?.type === 'ExpressionStatement'
 }
 
-/** Whether `name` can be called in the module of `fn` as it is; else the edit that imports it from `path` is needed. */
-export function imported(fn: FunctionText, name: string, path: string): Edit[] {
-  const { module } = fn
-  const from = module.source.path
-  if (from === path || module.imports.get(name)?.name === name) return []
-  const first = module.source.program.body.find((node) => node.type === 'ImportDeclaration')
+/** The edit that makes `name` of the module at `path` callable in `module`, where that is needed. */
+export function importInto({ source, imports }: Module, name: string, path: string): Edit[] {
+  const file = source.path
+  if (file === path || imports.get(name)?.name === name) return []
+  const first = source.program.body.find((node) => node.type === 'ImportDeclaration')
   const at = first?.start ?? 0
-  const up = from.split('/').length - 1
+  const up = file.split('/').length - 1
   const specifier = `${up === 0 ? './' : '../'.repeat(up)}${path}`
-  return [{ file: from, start: at, end: at, text: `import { ${name} } from '${specifier}'; ` }]
+  return [{ file, start: at, end: at, text: `import { ${name} } from '${specifier}'; ` }]
+}
+
+/** The same in the module of `fn`. */
+export function imported(fn: FunctionText, name: string, path: string): Edit[] {
+  return importInto(fn.module, name, path)
 }
 
 /** Imports of instructions. */

@@ -57,26 +57,42 @@ export interface AblationSite {
   readonly variants: readonly Variant[]
 }
 
-/** The files that variant `variant` of `site` changes: path → new text. Lines keep their numbers. */
-export function ablate(files: Readonly<Record<string, string>>, site: AblationSite, variant = 0): Record<string, string> {
+/** The files that variant `variant` of `site` changes, and those that `more` inserts into: path → new text. Lines keep their numbers. */
+export function ablate(
+  files: Readonly<Record<string, string>>,
+  site: AblationSite,
+  variant = 0,
+  more: readonly Edit[] = [],
+): Record<string, string> {
   const chosen = site.variants[variant]
   if (chosen === undefined) throw new RangeError(`${site.id} has no variant ${variant}${site.reason === '' ? '' : `: ${site.reason}`}`)
-  const edited = new Map<string, MagicString>()
-  const inserted = new Set<string>()
-  for (const { file, start, end, text } of chosen.edits) {
-    if (start === end) {
-      // Two changes of one file may need the same import.
-      if (inserted.has(`${file}:${start}:${text}`)) continue
-      inserted.add(`${file}:${start}:${text}`)
-    }
+  return edited(files, [...chosen.edits, ...more])
+}
+
+/** The files that `edits` change: path → new text. What is inserted at one place stands in the order of the edits. */
+export function edited(files: Readonly<Record<string, string>>, edits: readonly Edit[]): Record<string, string> {
+  const texts = new Map<string, MagicString>()
+  const imports = new Set<string>()
+  const textOf = (file: string): MagicString => {
+    const known = texts.get(file)
+    if (known !== undefined) return known
     const source = files[file]
-    if (source === undefined) throw new RangeError(`${site.id} changes ${file}, which is not among the files`)
-    const edit = edited.get(file) ?? new MagicString(source)
-    edited.set(file, edit)
-    if (start === end) edit.appendLeft(start, text)
-    else edit.overwrite(start, end, text)
+    if (source === undefined) throw new RangeError(`${file} is to be changed, but is not among the files`)
+    const text = new MagicString(source)
+    texts.set(file, text)
+    return text
   }
-  return Object.fromEntries([...edited].map(([file, edit]) => [file, edit.toString()]))
+  // What replaces text would take with it what was inserted at its end.
+  for (const { file, start, end, text } of edits) if (start !== end) textOf(file).overwrite(start, end, text)
+  for (const { file, start, end, text } of edits) {
+    if (start !== end) continue
+    // Two changes of one file may need the same import.
+    const key = `${file} ${text}`
+    if (text.startsWith('import ') && imports.has(key)) continue
+    imports.add(key)
+    textOf(file).appendLeft(start, text)
+  }
+  return Object.fromEntries([...texts].map(([file, text]) => [file, text.toString()]))
 }
 
 /** A site before it has its number among those of its line. */

@@ -79,7 +79,13 @@ export function kernelModel(scenario: KernelScenario): Model {
   let owners: OwnerWatcher | null = null
   let execution = 0
   const poisons = state.words[Global.poison] !== 0
-  const observer = (op: number, a: number, b: number, c: number, site: number): void => {
+  const observer = (op: number, first: number, second: number, third: number, place: number): void => {
+    // V8 may hand integers over as heap numbers, for which every keyed access behind this would be compiled again and again; and a
+    // task written by hand gives no place.
+    const a = first | 0
+    const b = second | 0
+    const c = third | 0
+    const site = place | 0
     if (op >= SPIN_BEGINS) {
       writeDown(state.memo, op, a, b, c, site, 0)
       markLoop(state, current, op, a)
@@ -91,7 +97,7 @@ export function kernelModel(scenario: KernelScenario): Model {
     if (op === Op.load) (state.feeds[current] as Feed).values.push(found)
     writeDown(state.memo, op, a, b, c, site, found)
     lastSite = site
-    passed[site | 0] = 1 // a task written by hand gives no place: no key that is no number
+    passed[site] = 1
     if (watcher !== null) tellPlain(watcher, current, op, a, b, c)
     // What is poisoned when it is freed is told by its stores.
     if (owners !== null && (op === Op.freed || op === Op.allocated) && (c === Kind.typesafeSlab || c === Kind.tablePart || !poisons))

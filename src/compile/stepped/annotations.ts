@@ -1,5 +1,5 @@
 // Annotations in the stepped build: same names as the native file, handed to the observer with their place.
-import { observer } from './announce.ts'
+import { marks, observer } from './announce.ts'
 import { Op } from './ops.ts'
 
 /** See the native file. */
@@ -45,6 +45,11 @@ export function kunmapLocal(p: number, site: number): void {
 /** See the native file. */
 export function mightSleep(site: number): void {
   if (observer !== null) observer(Op.mightSleep, 0, 0, 0, site)
+}
+/** See the native file. */
+export function reached(n: number): boolean {
+  marks[n] = 1
+  return true
 }
 
 /** Kinds of allocation that the annotations name. */

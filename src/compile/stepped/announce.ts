@@ -34,6 +34,11 @@ export let observer: Observer | null = null
 /** Words changed by plain stores, counted for the executor (a spinning CPU may be waiting for one). */
 export let plainChanges = 0
 
+/** Marks that a kernel can have. */
+export const MAX_MARKS = 4096
+/** 1 for each mark that was executed since a reader cleared it; see the annotation `reached`. */
+export const marks = new Uint8Array(MAX_MARKS)
+
 /** Plain loads since code went on. */
 let loads = 0
 /** How many of them there may be: full-size machines were seen to make some two thousand. */

@@ -61,8 +61,8 @@ export type StepName =
 
 /** Exports of `machine/instructions.ts` that touch no shared word and need no place: they stay as they are. */
 export const UNPLACED = Object.freeze(['bindCpu', 'smpProcessorId', 'thisCpu', 'perCpu', 'pollInterrupts', 'clock', 'copiesWordByWord'])
-/** Exports of `machine/annotations.ts` that are not functions. */
-export const UNPLACED_NOTES = Object.freeze(['Kind'])
+/** Exports of `machine/annotations.ts` that stay as they are. */
+export const UNPLACED_NOTES = Object.freeze(['Kind', 'reached'])
 
 /** The name of operation `op`. */
 export function opName(op: number): string {

@@ -23,6 +23,10 @@ export function kmapLocal(_p: number): void {}
 export function kunmapLocal(_p: number): void {}
 /** The executing CPU may sleep here: an error inside RCU, irq-off or spinlock sections. */
 export function mightSleep(): void {}
+/** Mark `n` of a kernel in which places are marked (see src/check/ablate/marks.ts) is executed. Always true. */
+export function reached(_n: number): boolean {
+  return true
+}
 
 /** Kinds of allocation that the annotations name. `tablePart`: a table within a page of tables, not poisoned when it is freed. */
 export const Kind = Object.freeze({ page: 1, table: 2, slab: 3, typesafeSlab: 4, tablePart: 5 })

@@ -1,14 +1,14 @@
 // Ablation: each synchronising site that a scenario executes is changed by itself, and the scenarios are checked again. A
 // site without which something goes wrong is load-bearing; one that no scenario misses is either unneeded there or a gap in
 // the scenarios.
-import { type AblationSite, ablate, findSites, readKernelFiles } from '../../check/ablate/index.ts'
+import { type AblationSite, ablate, type Edit, edited, findSites, markSites, readKernelFiles } from '../../check/ablate/index.ts'
 import { designTexts, readDesignFile } from '../../compile/design-file.ts'
 import type { Scenario } from '../scenario.ts'
 import { inOrder, isAbout, type KillRecord, openKillRecord } from './ablation-order.ts'
 import { type Cell, cellName, cellsOf, type Wanted } from './cells.ts'
-import { openPool, type Pool, WORKER_BROKE, WORKER_SILENT, type WorkerError } from './pool.ts'
-import type { CellName, SentOptions, Trial } from './question.ts'
-import { KERNEL_SOURCE } from './variant.ts'
+import { type Pool, WORKER_BROKE, WORKER_SILENT, type WorkerError } from './pool.ts'
+import type { CellName, CoverageQuestion, SentOptions, Trial } from './question.ts'
+import { builtWith, KERNEL_SOURCE } from './variant.ts'
 
 /** Detectors of bookkeeping: rules about how code is written, which do not count as noticing. */
 export const BOOKKEEPING: readonly string[] = Object.freeze(['unbalanced', 'lock-order'])
@@ -33,7 +33,7 @@ export interface Ablated {
   readonly verdict: AblationVerdict
   /** The check that noticed, or whose Worker went silent: cell, what was said, and the path. */
   readonly killer: { readonly cell: string; readonly message: string; readonly path: readonly number[] } | null
-  /** Combinations of scenarios that were seen to execute the site; of one that was load-bearing before that was looked at, those asked. */
+  /** Combinations of scenarios that were seen to execute the site; of one that is asked for by itself, those that may. */
   readonly executed: number
   /** Of those: searched up to `FIRST_BOUND` preemptions, and searched to the end, without noticing. */
   readonly bounded: number
@@ -91,8 +91,8 @@ export function designSites(design: string): SitesOfFiles {
  * The cells on which sites are tried: each scenario on its designs, architectures and freeing policies, as far as it is safe there;
  * where it names none, on every design on x86_64 and on one design elsewhere. Those of a design of the user's (`own`): on x86_64.
  */
-function cellsOfAblation(scenarios: readonly Scenario[], wanted: Wanted): readonly Tried[] {
-  return cellsOf(scenarios, wanted)
+function cellsOfAblation(scenarios: readonly Scenario[], { design, wanted }: AblationOptions): readonly Tried[] {
+  return cellsOf(scenarios, design === undefined ? wanted : { archs: ['x86_64'], ...wanted, designs: [design] })
     .filter(({ expected, scenario, combination: { design, arch } }) => {
       const named = scenario.designs !== undefined || scenario.archs !== undefined
       return expected === 'safe' && (named || arch === 'x86_64' || design === 'vma-lock')
@@ -105,7 +105,7 @@ function cellsOfAblation(scenarios: readonly Scenario[], wanted: Wanted): readon
     }))
 }
 
-/** Changes to so few sites are tried before it is learned which cells execute them: on those about the place to the end, quickly on all. */
+/** So few sites are tried on all cells at once: which of them execute a place is then learned from the changed kernel itself. */
 const FEW = 3
 
 /** Ablates `sites` with `scenarios`; results in the order of the sites. */
@@ -116,72 +116,91 @@ export async function ablateSites(
   pool: Pool,
   options: AblationOptions,
 ): Promise<Ablated[]> {
-  const { jobs, onProgress, design } = options
-  const wanted = design === undefined ? options.wanted : { archs: ['x86_64'], ...options.wanted, designs: [design] }
-  const all = cellsOfAblation(scenarios, wanted ?? {})
+  const { jobs, onProgress } = options
+  const all = cellsOfAblation(scenarios, options)
   const record = openKillRecord()
   const lanes = sites.length < jobs ? jobs : 1
   const results = new Map<string, Ablated>()
-  const done = (result: Ablated, id: string): void => {
-    results.set(id, result)
-    onProgress?.(`${id}: ${result.verdict}`, results.size, sites.length)
-  }
-  const work: Work = { files, pool, options, record, lanes }
-  if (sites.length <= FEW) {
-    await inTurns(sites, jobs, async (site) => {
-      const about = all.filter(({ cell }) => isAbout(cell.scenario, site, files))
-      const near = about.length === 0 ? null : await ablateSite(site, about, work)
-      const result = near?.verdict === 'load-bearing' ? near : await ablateSite(site, all, { ...work, firstOnly: true })
-      if (!result.verdict.startsWith('survived') && result.verdict !== 'out of time') done(result, site.id)
-    })
-  }
-  const left = sites.filter(({ id }) => !results.has(id))
-  if (left.length > 0) {
-    // What is executed of the user's file is not counted: each of its sites is tried on all cells.
-    const covered = design === undefined ? await coverage(all, left, options) : null
-    await inTurns(left, jobs, async (site) => {
-      const through = covered?.filter((one) => one.sites.has(site.id) || isAbout(one.cell.scenario, site, files)) ?? all
-      done(await ablateSite(site, through, work), site.id)
-    })
-  }
+  const few = sites.length <= FEW
+  const work: Work = { files, pool, options, record, lanes, ...(few && onProgress !== undefined ? { onCell: onProgress } : {}) }
+  const covered = few ? [] : await coverage(all, sites, files, pool, options)
+  await inTurns(sites, jobs, async (site) => {
+    const about = (one: Tried): boolean => isAbout(one.cell.scenario, site, files)
+    const rounds = few ? roundsAlone(all, about) : roundsOfMany(covered.filter((one) => one.sites.has(site.id) || about(one)))
+    const result = await ablateSite(site, few ? markSites(files, [site]).edits : [], rounds, work)
+    results.set(site.id, result)
+    onProgress?.(`${site.id}: ${result.verdict}`, results.size, sites.length)
+  })
   return sites.map(({ id }) => results.get(id) as Ablated)
 }
 
 /**
  * Those of `sites` that ablation with `scenarios` would try: what is executed in one of their combinations where it is to be safe, and
- * what a scenario is about. Of a design of the user's it is all, because what is executed of it is not counted.
+ * what a scenario is about.
  */
 export async function sitesOf(
   sites: readonly AblationSite[],
   files: Readonly<Record<string, string>>,
   scenarios: readonly Scenario[],
+  pool: Pool,
   options: AblationOptions,
 ): Promise<readonly AblationSite[]> {
-  if (options.design !== undefined) return sites
-  const covered = await coverage(cellsOfAblation(scenarios, options.wanted ?? {}), sites, options)
+  const covered = await coverage(cellsOfAblation(scenarios, options), sites, files, pool, options)
   return sites.filter((site) => covered.some((one) => one.sites.has(site.id)) || scenarios.some((one) => isAbout(one, site, files)))
 }
 
-/** What each cell executes. Counting slows a thread down for good, so that others do it. */
+/** What each cell executes. */
 async function coverage(
   cells: readonly Tried[],
   sites: readonly AblationSite[],
-  { jobs, onProgress }: AblationOptions,
+  files: Readonly<Record<string, string>>,
+  pool: Pool,
+  { design, onProgress }: AblationOptions,
 ): Promise<TriedThrough[]> {
-  const places = sites.map(({ id, file, line, column }) => ({ id, file, line, column }))
-  const counters = openPool(jobs)
+  const { edits, of } = markSites(files, sites)
+  const marked = edited(files, edits)
+  const kernel: CoverageQuestion['kernel'] = design === undefined ? { directory: builtWith(marked, true) } : { design, files: marked }
   let done = 0
-  try {
-    return await Promise.all(
-      cells.map(async (one) => {
-        const { ids, ...rest } = await counters.ask({ kind: 'coverage', cell: one.name, places })
-        onProgress?.('learning what the scenarios execute', ++done, cells.length)
-        return { ...one, ...rest, sites: new Set(ids) }
-      }),
-    )
-  } finally {
-    await counters.close()
-  }
+  return Promise.all(
+    cells.map(async (one) => {
+      const { marks, ...rest } = await pool.ask({ kind: 'coverage', cell: one.name, kernel })
+      onProgress?.('learning what the scenarios execute', ++done, cells.length)
+      return { ...one, ...rest, sites: new Set(sites.filter(({ id }) => marks.includes(of.get(id) as number)).map(({ id }) => id)) }
+    }),
+  )
+}
+
+/** Searches of some cells with a changed kernel. */
+interface Round {
+  readonly how: 'quick' | 'to the end'
+  /** Given which of them may execute the place, as far as rounds before have shown that they do not. */
+  readonly cells: (may: (one: Tried) => boolean) => readonly Tried[]
+  /** How much of a site's time it may take, from the beginning of the first round on; and how much it has in any case. */
+  readonly until: number
+  readonly atLeast: number
+}
+
+/** Quickly means all of it, unless something goes round for ever: what that round says is said of all cells. */
+const QUICK = { how: 'quick', until: 4, atLeast: 0 } as const
+/** Begins with the scenarios that are about the place, so that it has some time in any case. */
+const TO_THE_END = { how: 'to the end', until: 1, atLeast: 0.5 } as const
+
+/** Few preemptions find most of what can be found; only who survives that on all cells is worth a search of the rest to the end. */
+function roundsOfMany(through: readonly Tried[]): Round[] {
+  return [
+    { ...QUICK, cells: () => through },
+    { ...TO_THE_END, cells: () => through },
+  ]
+}
+
+/** Who asks for one place waits for the answer: those that are about it are asked first, to the end. */
+function roundsAlone(all: readonly Tried[], about: (one: Tried) => boolean): Round[] {
+  const near = all.filter(about)
+  return [
+    { ...TO_THE_END, until: 0.5, cells: () => near },
+    { ...QUICK, cells: () => all },
+    { ...TO_THE_END, cells: (may) => all.filter((one) => may(one) || near.includes(one)) },
+  ]
 }
 
 interface Work {
@@ -191,44 +210,47 @@ interface Work {
   readonly record: KillRecord
   /** Workers that share the cells of one site. */
   readonly lanes: number
-  /** Stops after the quick round. */
-  readonly firstOnly?: boolean
+  /** Told of each cell that is begun. */
+  readonly onCell?: (what: string, done: number, total: number) => void
 }
 
-/** Changes `site` and checks `through`, until one notices. */
-async function ablateSite(site: AblationSite, through: readonly Tried[], work: Work): Promise<Ablated> {
+/** Changes `site`, with `marks` in it, and checks cells in `rounds`, until one notices. */
+async function ablateSite(site: AblationSite, marks: readonly Edit[], rounds: readonly Round[], work: Work): Promise<Ablated> {
   const started = performance.now()
+  const { siteTime, time } = work.options
   const { variants, ...plain } = site
   const searches = variants.map((): Searches => ({ bounded: new Set(), proved: new Set() }))
-  const fewest = (of: keyof Searches): number => Math.min(...searches.map((one) => one[of].size))
+  const executed = new Set<Cell>()
+  let through: readonly Tried[] = []
+  const fewest = (of: keyof Searches): number =>
+    searches.length === 0 ? 0 : Math.min(...searches.map((one) => through.filter(({ cell }) => one[of].has(cell)).length))
   const end = (verdict: AblationVerdict, killer: Ablated['killer'] = null): Ablated => ({
     site: plain,
     verdict,
     killer,
     executed: through.length,
-    bounded: searches.length === 0 ? 0 : fewest('bounded'),
-    proved: searches.length === 0 ? 0 : fewest('proved'),
+    bounded: fewest('bounded'),
+    proved: fewest('proved'),
     milliseconds: performance.now() - started,
   })
   if (site.status === 'undecided under SC') return end('undecided under SC')
   if (site.status === 'unpaired') return end('not ablatable')
-  if (through.length === 0) return end('not executed')
-  // Few preemptions find most of what can be found; only who survives that on all cells is worth a search of the rest to the end.
-  for (const round of work.firstOnly === true ? (['first'] as const) : (['first', 'last'] as const)) {
+  for (const round of rounds) {
+    through = round.cells(({ cell }) => executed.has(cell) || searches.some(({ bounded }) => !bounded.has(cell)))
+    let begun = 0
+    const onNext = (): void => work.onCell?.(`${site.id}, ${round.how}`, ++begun, through.length * searches.length)
     for (const [variant, found] of searches.entries()) {
       const cells = inOrder(site, through, work.files, work.record).filter(({ cell }) => !found.proved.has(cell))
-      // The first round is not broken off for want of time, unless something goes round for ever: what it says is said of all cells.
-      // And the second has some time in any case: it begins with the scenarios that are about the place.
-      const of = round === 'first' ? FIRST_ROUND : 1
-      const left = Math.max(work.options.siteTime * of - (performance.now() - started), round === 'last' ? work.options.siteTime / 2 : 0)
-      const asked = cells.map((one) => ({ ...one, options: howTo(one, round, work.options.time) }))
-      const { refused, silent, tried } = await tryChanged(ablate(work.files, site, variant), asked, left, work)
+      const left = Math.max(siteTime * round.until - (performance.now() - started), siteTime * round.atLeast)
+      const asked = cells.map((one) => ({ ...one, options: howTo(one, round, time) }))
+      const { refused, silent, tried } = await tryChanged(ablate(work.files, site, variant, marks), asked, left, onNext, work)
       if (refused) return end('not ablatable')
       for (const { cell, trial } of tried) {
         if (trial.verdict === 'violation') {
           work.record.noticed(site, cell.scenario.name)
           return end('load-bearing', { cell: cellName(cell), message: trial.message, path: trial.path })
         }
+        if (trial.executed) executed.add(cell)
         if (trial.verdict === 'proved') found.proved.add(cell)
         if (trial.verdict === 'proved' || (trial.preemptions ?? -1) >= FIRST_BOUND) found.bounded.add(cell)
       }
@@ -236,12 +258,10 @@ async function ablateSite(site: AblationSite, through: readonly Tried[], work: W
       if (silent !== null) return end('went silent', { cell: cellName(silent.cell), message: silent.message, path: [] })
     }
   }
+  if (through.length === 0) return end('not executed')
   if (fewest('proved') === through.length) return end('survived exhaustively')
   return end(fewest('bounded') === through.length ? 'survived up to k preemptions' : 'out of time')
 }
-
-/** How many times a site's time its first round may take. */
-const FIRST_ROUND = 4
 
 /** Cells on which a changed kernel was searched up to the first bound, and to the end. */
 interface Searches {
@@ -249,9 +269,9 @@ interface Searches {
   readonly proved: Set<Cell>
 }
 
-/** How a cell is searched: in the first round to the end only where that is quick. */
-function howTo({ small }: Tried, round: 'first' | 'last', milliseconds: number): SentOptions {
-  const mode = round === 'last' ? 'states' : small ? 'check' : 'bounded'
+/** How a cell is searched: in a quick round to the end only where that is known to be quick. */
+function howTo({ small }: Tried, { how }: Round, milliseconds: number): SentOptions {
+  const mode = how === 'to the end' ? 'states' : small ? 'check' : 'bounded'
   return { mode, preemptions: FIRST_BOUND, milliseconds, except: BOOKKEEPING }
 }
 
@@ -269,6 +289,7 @@ async function tryChanged(
   files: Readonly<Record<string, string>>,
   cells: readonly (Tried & { readonly options: SentOptions })[],
   milliseconds: number,
+  onNext: () => void,
   { pool, lanes, options: { design } }: Work,
 ): Promise<Outcome> {
   const stop = new Int32Array(new SharedArrayBuffer(4))
@@ -276,14 +297,8 @@ async function tryChanged(
     Array.from({ length: Math.min(lanes, cells.length) }, async (_, lane): Promise<Outcome> => {
       const mine = cells.filter((_, at) => at % lanes === lane)
       try {
-        const trials = await pool.ask({
-          kind: 'trials',
-          files,
-          design,
-          cells: mine.map(({ name, options }) => ({ cell: name, options })),
-          milliseconds,
-          stop,
-        })
+        const asked = mine.map(({ name, options }) => ({ cell: name, options }))
+        const trials = await pool.ask({ kind: 'trials', files, design, cells: asked, milliseconds, stop }, undefined, onNext)
         return { ...NOTHING, tried: trials.map((trial, at) => ({ cell: (mine[at] as Tried).cell, trial })) }
       } catch (error) {
         const kind = error instanceof Error ? error.name : ''

@@ -1,17 +1,27 @@
 // A Worker of the pool: answers one question after the other.
 import { parentPort, workerData } from 'node:worker_threads'
 import type { Progress } from '../../check/explore/index.ts'
-import { checkCell } from './check.ts'
-import { type BlockCounter, openBlockCounter } from './coverage.ts'
-import { type Answer, cellNamed, type Findings, type Question, type Trial, type TrialsQuestion } from './question.ts'
+import { openTree, type Tree } from '../../check/index.ts'
+import type { Cell } from './cells.ts'
+import { checkCell, exploreRehearsal } from './check.ts'
+import { clearMarks, coverage, readMarks } from './coverage.ts'
+import {
+  type Answer,
+  type CoverageQuestion,
+  cellNamed,
+  type Findings,
+  type Question,
+  type SentOptions,
+  type Trial,
+  type TrialsQuestion,
+} from './question.ts'
+import { rehearse } from './rehearse.ts'
 import { useScratch } from './scratch.ts'
-import { treeWith, treeWithDesign } from './variant.ts'
+import { builtWith, treeWithDesign } from './variant.ts'
 
 const EVERY = 500
 
 useScratch(workerData as string)
-
-let blockCounter: Promise<BlockCounter> | undefined
 
 parentPort?.on('message', async (question: Question) => {
   try {
@@ -29,30 +39,24 @@ function say(what: Answer): void {
 async function answer(question: Question): Promise<Findings[keyof Findings]> {
   if (question.kind === 'check') return checkCell(await cellNamed(question.cell), { ...question.options, onProgress: sayNowAndThen() })
   if (question.kind === 'trials') return trials(question)
-  blockCounter ??= openBlockCounter()
-  return (await blockCounter).count(await cellNamed(question.cell), question.places)
+  return coverage(await cellNamed(question.cell), await marked(question))
+}
+
+function marked({ kernel }: CoverageQuestion): Promise<Tree> {
+  return 'directory' in kernel ? openTree(kernel.directory) : treeWithDesign(kernel.design, kernel.files)
 }
 
 /** Tries a changed kernel on one cell after the other, until one notices. Throws `SourceRefused`. */
 async function trials({ files, design, cells, milliseconds, stop }: TrialsQuestion): Promise<Trial[]> {
   const end = performance.now() + milliseconds
-  const tree = await (design === undefined ? treeWith(files, true) : treeWithDesign(design, files))
+  const tree = await (design === undefined ? openTree(builtWith(files, true)) : treeWithDesign(design, files))
   const onProgress = sayNowAndThen()
   const found: Trial[] = []
   for (const { cell: name, options } of cells) {
     const started = performance.now()
     if (started > end || Atomics.load(stop, 0) !== 0) break
     say({ kind: 'next' })
-    const cell = await cellNamed(name)
-    const trial = await checkCell(cell, { ...options, tree, onProgress }).then(
-      ({ report: { verdict, message, path, preemptions } }) => ({ verdict, message, path, preemptions }),
-      (error: unknown) => ({
-        verdict: 'violation' as const,
-        message: `the set-up fails: ${firstLine(error)}`,
-        path: [],
-        preemptions: null,
-      }),
-    )
+    const trial = await tryOn(await cellNamed(name), tree, { ...options, onProgress })
     found.push({ ...trial, milliseconds: performance.now() - started })
     if (trial.verdict === 'violation') {
       Atomics.store(stop, 0, 1)
@@ -60,6 +64,22 @@ async function trials({ files, design, cells, milliseconds, stop }: TrialsQuesti
     }
   }
   return found
+}
+
+/** Checks `cell` with the changed kernel `tree`. */
+async function tryOn(
+  cell: Cell,
+  tree: Tree,
+  options: SentOptions & { onProgress: (progress: Progress) => void },
+): Promise<Omit<Trial, 'milliseconds'>> {
+  try {
+    const rehearsal = await rehearse(cell, { ...options, tree })
+    clearMarks(tree)
+    const { verdict, message, path, preemptions } = exploreRehearsal(rehearsal, options)
+    return { verdict, message, path, preemptions, executed: readMarks(tree).length > 0 }
+  } catch (error) {
+    return { verdict: 'violation', message: `the set-up fails: ${firstLine(error)}`, path: [], preemptions: null, executed: true }
+  }
 }
 
 /** Passes progress on, not oftener than twice a second. */

@@ -13,9 +13,14 @@ import { scratchDirectory } from './scratch.ts'
 export interface Pool {
   /**
    * Asks the next Worker that is free. Rejects with a `ScenarioError` for what is wrong with the scenario, else with an error that
-   * names the cell and has the `name` and stack of what the Worker threw.
+   * names the cell and has the `name` and stack of what the Worker threw. Tells `onProgress` of what it is at, and `onNext` of each of
+   * several cells that it begins.
    */
-  ask<K extends Question['kind']>(question: Extract<Question, { kind: K }>, onProgress?: (progress: Progress) => void): Promise<Findings[K]>
+  ask<K extends Question['kind']>(
+    question: Extract<Question, { kind: K }>,
+    onProgress?: (progress: Progress) => void,
+    onNext?: () => void,
+  ): Promise<Findings[K]>
   /** Ends the Workers. */
   close(): Promise<void>
 }
@@ -26,6 +31,7 @@ interface Waiting {
   readonly resolve: (result: Findings[keyof Findings]) => void
   readonly reject: (error: Error) => void
   readonly onProgress: ((progress: Progress) => void) | undefined
+  readonly onNext: (() => void) | undefined
 }
 
 /** A Worker, and how many changed kernels it has loaded. */
@@ -113,6 +119,7 @@ export function openPool(jobs: number = availableParallelism(), silence = SILENC
       timer.refresh()
       if (answer.kind === 'next') {
         begun++
+        waiting.onNext?.()
         return
       }
       if (answer.kind === 'progress') {
@@ -137,9 +144,9 @@ export function openPool(jobs: number = availableParallelism(), silence = SILENC
     worker.postMessage(question)
   }
   return {
-    ask: (question, onProgress) =>
+    ask: (question, onProgress, onNext) =>
       new Promise((resolve, reject) => {
-        queue.push({ question, resolve: resolve as Waiting['resolve'], reject, onProgress })
+        queue.push({ question, resolve: resolve as Waiting['resolve'], reject, onProgress, onNext })
         give()
       }),
     close: async () => {

@@ -4,7 +4,7 @@ import { SCENARIOS, scenariosIn } from '../all.ts'
 import type { Combination } from './axes.ts'
 import type { Cell } from './cells.ts'
 import { type CheckOptions, type CheckResult, cellOf } from './check.ts'
-import type { Covered, Place } from './coverage.ts'
+import type { Covered } from './coverage.ts'
 import { ScenarioError } from './errors.ts'
 
 /** What of `CheckOptions` can be sent. */
@@ -35,13 +35,22 @@ export interface TrialsQuestion {
 /** What the check of a changed kernel came to. A kernel that cannot even set the scenario up is a violation, too. */
 export interface Trial extends Pick<CheckResult['report'], 'verdict' | 'message' | 'path' | 'preemptions'> {
   readonly milliseconds: number
+  /** Whether a mark of the changed kernel was executed. */
+  readonly executed: boolean
+}
+
+/** What a cell executes of a kernel with marks: one that is built, or the one that ships with the texts of a design of the user's. */
+export interface CoverageQuestion {
+  readonly kind: 'coverage'
+  readonly cell: CellName
+  readonly kernel: { readonly directory: string } | { readonly design: string; readonly files: Readonly<Record<string, string>> }
 }
 
 /** What a Worker is asked. */
 export type Question =
   | { readonly kind: 'check'; readonly cell: CellName; readonly options: SentOptions }
   | TrialsQuestion
-  | { readonly kind: 'coverage'; readonly cell: CellName; readonly places: readonly Place[] }
+  | CoverageQuestion
 
 /** What it finds. */
 export interface Findings {

@@ -28,16 +28,16 @@ export function editedFiles(variant: Variant): Record<string, string> {
   return files
 }
 
-/** A stepped kernel with the files `changed` instead of its own. Throws `SourceRefused`. */
-export function treeWith(changed: Readonly<Record<string, string>>, ignoreRules = false): Promise<Tree> {
+/** Builds a stepped kernel with the files `changed` instead of its own. Returns its directory, for `openTree`. Throws `SourceRefused`. */
+export function builtWith(changed: Readonly<Record<string, string>>, ignoreRules = false): string {
   const dir = join(ownDirectory(), 'kernel')
   variantTree(STEPPED_KERNEL, changed, dir, { ignoreRules })
-  return openTree(dir)
+  return dir
 }
 
 /** A stepped kernel with `variant` in it. */
 export function brokenTree(variant: Variant): Promise<Tree> {
-  return treeWith(editedFiles(variant))
+  return openTree(builtWith(editedFiles(variant)))
 }
 
 /** The stepped kernel that ships, which loads the design of the user's in the file `design` with the texts `changed`. */
