@@ -3,14 +3,19 @@
 import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
 import { explore, replay } from '../../src/check/explore/index.ts'
-import { check, scenario } from '../../src/check.ts'
+import { type Call, check, type Scenario, type Stage, scenario } from '../../src/check.ts'
+import { cellOf } from '../../src/scenario/runner/check.ts'
 import { rehearse } from '../../src/scenario/runner/rehearse.ts'
 
 const SMALL = { question: '?', asked: 'here', cpus: 2, archs: ['x86_64'], expect: 'safe' } as const
 
-/** What is wrong with one mremap, beside nothing, on a kernel in which `from` of mremap.ts is `to`. */
-async function messageOf(from: string, to: string): Promise<string> {
-  const broken = scenario({
+/** Calls on a mapped page, which may be written by then, and on a kernel in which `from` of `file` is `to`. */
+function brokenKernel(
+  { file, from, to }: { readonly file: string; readonly from: string; readonly to: string },
+  calls: (mm: ReturnType<Stage['newMm']>, page: number, elsewhere: number) => readonly (readonly Call[])[],
+  written = false,
+): Scenario {
+  return scenario({
     ...SMALL,
     name: 'broken',
     designs: ['vma-lock'],
@@ -18,11 +23,20 @@ async function messageOf(from: string, to: string): Promise<string> {
       const mm = stage.newMm()
       const page = stage.table(4)
       stage.now(0, mm.mmap(page, 1))
-      stage.now(0, mm.write(page, 1))
-      return { calls: [[mm.mremap(page, 1, 1, 3, stage.table(6))]] }
+      if (written) stage.now(0, mm.write(page, 1))
+      return { calls: calls(mm, page, stage.table(6)) }
     },
-    variants: [{ name: 'so', wrong: 'a line is not what it was', edits: [{ file: 'syscall/mremap.ts', from, to }], unsafe: /./ }],
+    variants: [{ name: 'so', wrong: 'a line is not what it was', edits: [{ file, from, to }], unsafe: /./ }],
   })
+}
+
+/** What is wrong with one mremap, beside nothing, on a kernel in which `from` of mremap.ts is `to`. */
+async function messageOf(from: string, to: string): Promise<string> {
+  const broken = brokenKernel(
+    { file: 'syscall/mremap.ts', from, to },
+    (mm, page, elsewhere) => [[mm.mremap(page, 1, 1, 3, elsewhere)]],
+    true,
+  )
   expect(await check(broken)).toMatchObject({ verdict: 'proved' })
   const { verdict, message, asExpected } = await check(broken, { variant: 'so' })
   expect({ verdict, asExpected }).toEqual({ verdict: 'violation', asExpected: true })
@@ -42,33 +56,12 @@ describe('a kernel', () => {
   })
 
   it('that takes junk for an address when the address space exits fails again and again along its path', async () => {
-    const broken = scenario({
-      ...SMALL,
-      name: 'broken',
-      designs: ['vma-lock'],
-      setUp: (stage) => {
-        const mm = stage.newMm()
-        const page = stage.table(4)
-        stage.now(0, mm.mmap(page, 1))
-        return { calls: [[mm.read(page)], [mm.read(page)]] }
-      },
-      variants: [
-        {
-          name: 'so',
-          wrong: 'a line is not what it was',
-          edits: [
-            {
-              file: 'syscall/exit.ts',
-              from: '  unlinkFileVmas(first)\n',
-              to: '  unlinkFileVmas(first)\n  if (load(-5 - mm) === 3) return\n',
-            },
-          ],
-          unsafe: /./,
-        },
-      ],
-    })
-    const combination = { design: 'vma-lock', arch: 'x86_64', freeing: 'rcu-batch' }
-    const { model } = await rehearse({ scenario: broken, combination, variant: broken.variants?.[0] ?? null, expected: null } as never, {})
+    const last = '  unlinkFileVmas(first)\n'
+    const broken = brokenKernel({ file: 'syscall/exit.ts', from: last, to: `${last}  if (load(-5 - mm) === 3) return\n` }, (mm, page) => [
+      [mm.read(page)],
+      [mm.read(page)],
+    ])
+    const { model } = await rehearse(cellOf(broken, {}, 'so'))
     const { verdict, path, message } = explore(model, { mode: 'check' })
     expect({ verdict, message }).toEqual({
       verdict: 'violation',
@@ -78,31 +71,9 @@ describe('a kernel', () => {
   })
 
   it('that goes round for ever in a loop without a step, in the set-up, is stopped', async () => {
-    const hangs = scenario({
-      ...SMALL,
-      name: 'broken',
-      designs: ['vma-lock'],
-      setUp: (stage) => {
-        const mm = stage.newMm()
-        const page = stage.table(4)
-        stage.now(0, mm.mmap(page, 1))
-        return { calls: [[mm.munmap(page, 1)]] }
-      },
-      variants: [
-        {
-          name: 'so',
-          wrong: 'a line is not what it was',
-          edits: [
-            {
-              file: 'syscall/mmap.ts',
-              from: '  const result = doMmap(mm,',
-              to: '  while (load(mm + Mm.pgd) !== 0) load(mm + Mm.pgd)\n  const result = doMmap(mm,',
-            },
-          ],
-          unsafe: /./,
-        },
-      ],
-    })
+    const from = '  const result = doMmap(mm,'
+    const to = `  while (load(mm + Mm.pgd) !== 0) load(mm + Mm.pgd)\n${from}`
+    const hangs = brokenKernel({ file: 'syscall/mmap.ts', from, to }, (mm, page) => [[mm.munmap(page, 1)]])
     await expect(check(hangs, { variant: 'so' })).rejects.toThrow(/setUp threw .*it goes round for ever: \d+ plain loads without a step/)
   })
 })
