@@ -3,7 +3,11 @@ import { beforeAll, expect, it } from 'vitest'
 import { createDetectors } from '../../../src/check/detect/index.ts'
 import { Op } from '../../../src/compile/stepped/ops.ts'
 import { Kind } from '../../../src/kernel/machine/annotations.ts'
-import { openTiny, SCRATCH, type Tiny } from '../tiny-machine.ts'
+import { Mode } from '../../../src/kernel/machine/entry.ts'
+import { Cpu } from '../../../src/kernel/machine/percpu.ts'
+import { TlbEntry } from '../../../src/kernel/pagetable/tlb.ts'
+import { cpuWord, openTiny, SCRATCH, type Tiny } from '../tiny-machine.ts'
+import { wholeMachine } from '../whole-machine.ts'
 
 let tiny: Tiny
 beforeAll(async () => {
@@ -12,11 +16,13 @@ beforeAll(async () => {
 const OBJECT = SCRATCH + 64
 type Told = (watch: ReturnType<typeof createDetectors>) => void
 
-function digestOf(...told: Told[]): string {
+const digestOf = (...told: Told[]): string => digestOfA(Kind.slab, ...told)
+
+function digestOfA(kind: number, ...told: Told[]): string {
   const machine = tiny.machine(2)
   machine.words[SCRATCH] = OBJECT
   const watch = createDetectors(machine)
-  watch.note(0, Op.allocated, OBJECT, 8, Kind.slab, 0)
+  watch.note(0, Op.allocated, OBJECT, 8, kind, 0)
   watch.snapshot()
   watch.reset()
   for (const one of told) one(watch)
@@ -44,6 +50,79 @@ it('tells a pointer found before its object was replaced from one found after, a
   expect(digestOf(finds, replaces, finds)).toBe(digestOf(replaces, finds))
   expect(digestOf(finds, replaces, returns)).toBe(digestOf(replaces))
   expect(digestOf(finds, returns)).toBe(NOTHING)
+})
+
+it('has nothing of what an agent has freed itself: whatever is there is not what it found', () => {
+  const replacesItself: Told = (watch) => {
+    watch.note(0, Op.freed, OBJECT, 8, Kind.table, 0)
+    watch.note(0, Op.allocated, OBJECT, 8, Kind.table, 0)
+  }
+  const section: Told = (watch) => watch.note(0, Op.rcuReadEnter, 0, 0, 0, 0)
+  const walks: Told = (watch) => watch.step(0, Op.readOnce, OBJECT + 1, 0, 0, 0, 0, 0)
+  const digest = (...told: Told[]): string => digestOfA(Kind.table, section, ...told)
+  expect(digest(walks, replacesItself)).toBe(digest(replacesItself))
+  expect(digest(replacesItself, walks)).not.toBe(digest(replacesItself))
+})
+
+it('has in which mode a call began', () => {
+  const digest = (mode: number): string => {
+    const machine = tiny.machine(2)
+    const watch = createDetectors(machine)
+    watch.snapshot()
+    watch.reset()
+    machine.words[cpuWord(0, Cpu.context)] = mode
+    watch.callBegins(0, 0)
+    const into = new Int32Array(2)
+    watch.digest(into)
+    return into.join()
+  }
+  expect(digest(Mode.kernel)).toBe(NOTHING)
+  expect(digest(Mode.user)).not.toBe(NOTHING)
+})
+
+it('has which call returned before which began, also with nothing in between', () => {
+  const calls = [[{ name: 'munmap', mm: 0, start: 1, pages: 1 }], [{ name: 'munmap', mm: 0, start: 5, pages: 1 }]]
+  const digest = (...told: Told[]): string => {
+    const watch = createDetectors(tiny.machine(2), { calls: () => calls })
+    watch.snapshot()
+    watch.reset()
+    for (const one of told) one(watch)
+    const into = new Int32Array(2)
+    watch.digest(into)
+    return into.join()
+  }
+  const [first, then]: Told[] = [(watch) => watch.callReturns(0, 0, 0), (watch) => watch.callBegins(1, 0)] as [Told, Told]
+  const begins: Told = (watch) => watch.callBegins(0, 0)
+  const steps: Told = (watch) => watch.step(0, Op.readOnce, SCRATCH, 0, 0, 0, 0, 0)
+  expect(digest(begins, steps, first, then)).not.toBe(digest(begins, then, steps, first))
+  expect(digest(begins, steps, first, then)).toBe(digest(begins, steps, first, steps, then))
+})
+
+it('has which entries a TLB got before a munmap returned', async () => {
+  const PAGE = 5
+  // On a machine with page frames, whose memory is as at boot.
+  const { machine } = await wholeMachine(tiny.tree, 'x86_64', 'mmap-lock', 2, { geometry: 'small' })
+  const entry = machine.areas + Cpu.tlb
+  machine.words[entry + TlbEntry.read] = PAGE + 1
+  const digest = (...told: Told[]): string => {
+    const watch = createDetectors(machine, { calls: () => [[], [{ name: 'munmap', mm: 0, start: PAGE, pages: 1 }]] })
+    watch.snapshot()
+    watch.reset()
+    for (const one of told) one(watch)
+    // So that nobody can race with the plain store.
+    watch.step(0, Op.writeOnce, machine.areas + Cpu.out0, 0, 0, 0, 0, 0)
+    const into = new Int32Array(2)
+    watch.digest(into)
+    return into.join()
+  }
+  const fills: Told = (watch) => watch.plain(0, Op.store, entry + TlbEntry.frame, 0, 0, 0)
+  const begins: Told = (watch) => {
+    watch.callBegins(1, 0)
+    watch.step(1, Op.readOnce, machine.areas + Cpu.out0, 0, 0, 0, 0, 0)
+  }
+  const returns: Told = (watch) => watch.callReturns(1, 0, 0)
+  const [before, during, after] = [digest(fills, begins, returns), digest(begins, fills, returns), digest(begins, returns, fills)]
+  expect(new Set([before, during, after]).size).toBe(3)
 })
 
 it('has locks, sections and unpublished plain accesses, whatever their order', () => {
