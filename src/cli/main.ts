@@ -96,7 +96,10 @@ cli
   .option('--list', 'list the sites: all of them, or those that the named scenarios execute (which takes a moment for each scenario)')
   .option('--jobs <n>', 'Workers; as many as there are cores if not given')
   .option('--time <time>', 'what the check of one scenario may take; 10s if not given')
-  .option('--site-time <time>', 'what all checks of one site may take; 30s if not given')
+  .option(
+    '--site-time <time>',
+    'what the searches of one site to the end may take, and a quarter of what all of them may; 30s if not given',
+  )
   .option('--markdown <file>', 'write the page docs/ablation.md')
   .option('--json', 'print one JSON object')
   .action((scenarios: string[], options: RawOptions) =>

@@ -3,16 +3,29 @@
 // lies between changes nothing (statistics aside, which plain code around the loop may keep).
 import type { CallExpression, Function as FunctionNode, Node, Statement } from 'oxc-parser'
 import { walk } from 'oxc-walker'
-import { INSTRUCTIONS_MODULE, type Module } from './module.ts'
+import { ANNOTATIONS_MODULE, INSTRUCTIONS_MODULE, type Module } from './module.ts'
 import { callSteps, type Program } from './program.ts'
 import { bare } from './source.ts'
 
 /** The `cmpxchg` calls of `fn` that only wait where they fail. */
 export function waitingTries(program: Program, module: Module, fn: FunctionNode): ReadonlySet<CallExpression> {
-  const isInstruction = (node: Node | undefined, name: string): node is CallExpression => {
+  const calls = (node: Node | undefined, path: string, name: string): node is CallExpression => {
     if (node?.type !== 'CallExpression' || node.callee.type !== 'Identifier') return false
     const target = program.resolve(module, node.callee.name)
-    return target?.path === INSTRUCTIONS_MODULE && target.name === name
+    return target?.path === path && target.name === name
+  }
+  const isInstruction = (node: Node | undefined, name: string): node is CallExpression => calls(node, INSTRUCTIONS_MODULE, name)
+  const isMark = (node: Node): boolean => calls(node, ANNOTATIONS_MODULE, 'reached')
+  /** Marks change nothing. */
+  const unmarked = (test: Node): Node => {
+    const node = bare(test)
+    return node.type === 'LogicalExpression' && isMark(node.left) ? bare(node.right) : node
+  }
+  /** A statement, or the only one of a block. */
+  const only = (statement: Statement): Statement | undefined => {
+    if (statement.type !== 'BlockStatement') return statement
+    const rest = statement.body.filter((one) => one.type !== 'ExpressionStatement' || !isMark(one.expression))
+    return rest.length === 1 ? rest[0] : undefined
   }
   const steps = (node: Node): boolean => {
     let found = false
@@ -25,7 +38,7 @@ export function waitingTries(program: Program, module: Module, fn: FunctionNode)
   }
   /** `call(word, …) !== free`, as that call, the word's name and what it is compared with. */
   const comparison = (test: Node, name: string): { call: CallExpression; word: string; free: unknown } | null => {
-    const node = bare(test)
+    const node = unmarked(test)
     if (node.type !== 'BinaryExpression' || node.operator !== '!==') return null
     const call = bare(node.left)
     const free = bare(node.right)
@@ -77,10 +90,4 @@ export function waitingTries(program: Program, module: Module, fn: FunctionNode)
     },
   })
   return found
-}
-
-/** A statement, or the only one of a block. */
-function only(statement: Statement): Statement | undefined {
-  if (statement.type !== 'BlockStatement') return statement
-  return statement.body.length === 1 ? statement.body[0] : undefined
 }

@@ -1,6 +1,7 @@
 // What `gracewalk ablate` prints: the verdict on each site, and the generated page docs/ablation.md.
-import { type Ablated, type AblationVerdict, FIRST_BOUND } from '../scenario/runner/ablation.ts'
+import type { Ablated, AblationVerdict } from '../scenario/runner/ablation.ts'
 import { reasonFor } from '../scenario/runner/ablation-reasons.ts'
+import { FIRST_BOUND } from '../scenario/runner/ablation-rounds.ts'
 import { LESSONS } from '../scenario/runner/coverage.ts'
 import { plural, short } from './format.ts'
 import { type Palette, table } from './table.ts'
@@ -22,7 +23,7 @@ const MEANING: Readonly<Record<AblationVerdict, string>> = {
   'survived up to k preemptions': `none that was seen to execute it fails with up to ${plural(FIRST_BOUND, 'preemption')}; not all were searched to the end`,
   'out of time': 'its time ended before all that execute it were searched',
   'went silent': 'a Worker that checked it said nothing any more: perhaps a loop that ends no more, which is not counted as noticing',
-  'not executed': `no scenario was seen to execute it, in a search of up to ${plural(LESSONS.preemptions, 'preemption')} each and a short one of all`,
+  'not executed': `no scenario was seen to execute it, in a search of up to ${plural(LESSONS.preemptions, 'preemption')} each`,
   'undecided under SC': 'an ordering that only matters on a weaker machine',
   'not ablatable': 'the change cannot be made at this place alone',
 }

@@ -1,11 +1,13 @@
 // Ablation: what a cell executes, the order in which scenarios are asked, and each verdict for a change of which it is known.
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { fileURLToPath } from 'node:url'
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import type { AblationSite } from '../../src/check/ablate/index.ts'
 import { SCENARIOS } from '../../src/scenario/all.ts'
-import { type Ablated, ablateSites, kernelSites, sitesOf } from '../../src/scenario/runner/ablation.ts'
-import { inOrder, openKillRecord } from '../../src/scenario/runner/ablation-order.ts'
+import { type Ablated, ablateSites, designSites, kernelSites, sitesOf } from '../../src/scenario/runner/ablation.ts'
+import { inOrder, isAbout, openKillRecord } from '../../src/scenario/runner/ablation-order.ts'
 import { cellsOf } from '../../src/scenario/runner/cells.ts'
 import { openPool, type Pool, WORKER_SILENT } from '../../src/scenario/runner/pool.ts'
+import type { Trial, TrialsQuestion } from '../../src/scenario/runner/question.ts'
 import type { Scenario } from '../../src/scenario/scenario.ts'
 
 const { sites, files } = kernelSites()
@@ -114,23 +116,115 @@ describe('a verdict', () => {
   it('comes after a second round that has time although the first has used up that of the site', async () => {
     const given: number[] = []
     const bounded: Pool = {
-      ask: (async ({ milliseconds, cells }: { milliseconds: number; cells: readonly unknown[] }) => {
-        given.push(milliseconds)
+      ask: (async ({ deadline, cells }: TrialsQuestion) => {
+        given.push(deadline - Date.now())
         return cells.map(() => ({ verdict: 'bounded', preemptions: 1, message: '', path: [], executed: true }))
       }) as unknown as Pool['ask'],
       close: async () => {},
     }
     const site = siteWith('pagetable/tlb-flush.ts', 'flush', 'shootDown')
-    // Less than any round takes.
-    const options = { jobs: 1, time: 1000, siteTime: 1e-6 }
+    const options = { jobs: 1, time: 1000, siteTime: 1000 }
+    let now = 0
+    // Each look at the clock finds that ten seconds more have gone by.
+    const clock = vi.spyOn(performance, 'now').mockImplementation(() => (now += 10_000))
     const [found] = await ablateSites([site], files, [scenarioNamed('user-access-vs-munmap')], bounded, options)
+    clock.mockRestore()
     expect(found).toMatchObject({ verdict: 'survived up to k preemptions', proved: 0 })
     expect(given.length).toBeGreaterThan(1)
     expect(given.at(-1)).toBeGreaterThan(0)
   })
 
+  it('is given to each of many sites, by the cells that execute it', async () => {
+    const some = [
+      ...sites.filter(({ file, function: name }) => file === 'sync/spinlock.ts' && name === 'spinLock'),
+      siteWith('sync/srcu.ts', 'lock', 'spinLock'),
+      siteWith('pagetable/tlb-flush.ts', 'flush', 'shootDown'),
+      siteWith('sync/rcu.ts', 'ordering', 'smp'),
+    ]
+    expect(some.length).toBeGreaterThan(4)
+    const found = await ablateSites(some, files, [scenarioNamed('spinlock-exclusion')], pool, { jobs: 1, time: 30_000, siteTime: 30_000 })
+    const verdicts = new Map(found.map(({ site, verdict }) => [site.id, verdict]))
+    expect(found.find(({ site }) => site.file === 'sync/spinlock.ts' && site.operator === 'atomicity')!.verdict).toBe('load-bearing')
+    expect(verdicts.get(siteWith('pagetable/tlb-flush.ts', 'flush', 'shootDown').id)).toBe('not executed')
+    expect(verdicts.get(siteWith('sync/rcu.ts', 'ordering', 'smp').id)).toBe('undecided under SC')
+    expect(verdicts.size).toBe(some.length)
+  })
+
+  it('of a design of the user’s goes by what is executed of it, too', async () => {
+    const design = fileURLToPath(new URL('../../examples/my-design/step-3.ts', import.meta.url))
+    const own = designSites(design)
+    const executedIn = async (name: string): Promise<string[]> => {
+      const options = { jobs: 1, time: 1000, siteTime: 1000, design }
+      return (await sitesOf(own.sites, own.files, [scenarioNamed(name)], pool, options)).map((site) => site.function)
+    }
+    expect(await executedIn('fault-vs-munmap')).toContain('mmapWriteLocked')
+    // No fault, no lock of mmap.
+    expect(await executedIn('spinlock-exclusion')).toEqual([])
+  })
+
   it('is that an ordering is undecided', async () => {
     const site = sites.find(({ operator }) => operator === 'ordering')!
     expect((await ablated(site, ['fault-vs-munmap'])).verdict).toBe('undecided under SC')
+  })
+})
+
+describe('one site by itself', () => {
+  // Two variants; no scenario is about it.
+  const site = siteWith('vma/maple-tree.ts', 'recheck', 'mteDeadNode(leaf)')
+  const names = ['fault-vs-fault', 'fault-vs-munmap', 'fault-vs-fork']
+  /** One that a scenario is about. */
+  const about = 'split-undone-vs-fault'
+  const near = sites.find((one) => one.variants.length === 1 && one.status === 'ablatable' && isAbout(scenarioNamed(about), one, files))!
+  type Asked = { readonly scenario: string; readonly mode: string }
+  /** A pool that answers by scenario, and what it was asked, question by question. */
+  const answering = (answer: (asked: Asked) => Partial<Trial>): { readonly pool: Pool; readonly asked: Asked[][] } => {
+    const asked: Asked[][] = []
+    const ask = async ({ cells }: TrialsQuestion): Promise<Trial[]> => {
+      const mine = cells.map(({ cell, options }) => ({ scenario: cell.scenario, mode: options.mode as string }))
+      asked.push(mine)
+      return mine.map((one) => ({
+        ...{ verdict: 'bounded', preemptions: 1, message: '', path: [], milliseconds: 1, executed: false },
+        ...answer(one),
+      }))
+    }
+    return { pool: { ask: ask as unknown as Pool['ask'], close: async () => {} }, asked }
+  }
+  const by = async (of: AblationSite, answers: ReturnType<typeof answering>, among: readonly string[] = names): Promise<Ablated> => {
+    const options = { jobs: 1, time: 1000, siteTime: 1000, wanted: { designs: ['vma-lock'], archs: ['x86_64'] } }
+    return (await ablateSites([of], files, among.map(scenarioNamed), answers.pool, options))[0]!
+  }
+  const scenariosOf = (asked: readonly Asked[]): string[] => [...new Set(asked.map(({ scenario }) => scenario))].sort()
+
+  it('is searched to the end only where it is executed', async () => {
+    const answers = answering(({ scenario }) => ({ executed: scenario === 'fault-vs-munmap' }))
+    const { verdict, executed } = await by(site, answers)
+    expect([verdict, executed]).toEqual(['survived up to k preemptions', 1])
+    const last = answers.asked.filter((of) => of.some(({ mode }) => mode === 'states'))
+    expect(last.map(scenariosOf)).toEqual([['fault-vs-munmap']])
+  })
+
+  it('is not executed where no cell does, however far it was searched', async () => {
+    const proved = answering(() => ({ verdict: 'proved' }))
+    expect(await by(near, proved, [about, 'fault-vs-fault'])).toMatchObject({ verdict: 'not executed', executed: 0 })
+    // Few preemptions do not tell of who is about it.
+    const bounded = answering(() => ({}))
+    expect(await by(near, bounded, [about, 'fault-vs-fault'])).toMatchObject({ verdict: 'survived up to k preemptions' })
+  })
+
+  it('is changed in the second way only for cells that execute it', async () => {
+    const both = sites.find(({ variants, status }) => variants.length === 2 && status === 'ablatable')!
+    const answers = answering(({ scenario }) => ({ executed: scenario === 'fault-vs-fork' }))
+    await by(both, answers)
+    const quick = answers.asked.filter((of) => of.every(({ mode }) => mode === 'bounded') && of.length > 0).map(scenariosOf)
+    expect(quick).toEqual([[...names].sort(), ['fault-vs-fork']])
+  })
+
+  it('asks last who was not searched to the end before', async () => {
+    const answers = answering(({ mode }) => ({ executed: true, ...(mode === 'states' ? { verdict: 'stopped', preemptions: null } : {}) }))
+    await by(near, answers, ['fault-vs-fault', about])
+    const [first, , last] = answers.asked
+    expect(scenariosOf(first!)).toEqual([about])
+    expect(last!.at(0)!.scenario).toBe('fault-vs-fault')
+    expect(last!.at(-1)!.scenario).toBe(about)
   })
 })

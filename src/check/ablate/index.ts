@@ -11,7 +11,7 @@ import { pairSites } from './pairs.ts'
 import { recheckSites } from './recheck.ts'
 import { type AblationSite, nameSites } from './site.ts'
 
-export { type Marks, markSites } from './marks.ts'
+export { markSites } from './marks.ts'
 export { type AblationSite, ablate, type Edit, edited, type Operator, type SiteStatus, type Variant } from './site.ts'
 export { variantTree } from './variant-tree.ts'
 

@@ -85,20 +85,20 @@ export function isStatement(kernel: KernelText, call: Call): boolean {
   return kernel.parent(call.node)?.type === 'ExpressionStatement'
 }
 
-/** The edit that makes `name` of the module at `path` callable in `module`, where that is needed. */
-export function importInto({ source, imports }: Module, name: string, path: string): Edit[] {
-  const file = source.path
-  if (file === path || imports.get(name)?.name === name) return []
+/** The edit that makes `name` of the module at `path` callable in `module` as `local`. */
+export function importAs({ source }: Module, name: string, path: string, local: string): Edit {
   const first = source.program.body.find((node) => node.type === 'ImportDeclaration')
   const at = first?.start ?? 0
-  const up = file.split('/').length - 1
+  const up = source.path.split('/').length - 1
   const specifier = `${up === 0 ? './' : '../'.repeat(up)}${path}`
-  return [{ file, start: at, end: at, text: `import { ${name} } from '${specifier}'; ` }]
+  const what = local === name ? name : `${name} as ${local}`
+  return { file: source.path, start: at, end: at, text: `import { ${what} } from '${specifier}'; ` }
 }
 
-/** The same in the module of `fn`. */
-export function imported(fn: FunctionText, name: string, path: string): Edit[] {
-  return importInto(fn.module, name, path)
+/** The same in the module of `fn`, under its own name, unless it is there. */
+export function imported({ module }: FunctionText, name: string, path: string): Edit[] {
+  if (module.source.path === path || module.imports.get(name)?.name === name) return []
+  return [importAs(module, name, path, name)]
 }
 
 /** Imports of instructions. */

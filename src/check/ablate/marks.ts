@@ -1,11 +1,11 @@
 // Marks: kernel code that says of places, whenever they are executed, that they are. Which scenarios can miss a site is known from
-// them. A mark stands before the statement that a site is in, or in the part of a condition that may be skipped.
+// them. A mark stands before the statement that a site is in, or in the part of it that may be skipped.
 import type { Node } from 'oxc-parser'
 import { walk } from 'oxc-walker'
 import { ANNOTATIONS_MODULE, type Module, readModule } from '../../compile/module.ts'
 import { parseSource } from '../../compile/source.ts'
 import { MAX_MARKS } from '../../compile/stepped/announce.ts'
-import { importInto } from './kernel-text.ts'
+import { importAs } from './kernel-text.ts'
 import type { AblationSite, Edit } from './site.ts'
 
 /** Marks of sites. */
@@ -15,6 +15,9 @@ export interface Marks {
   /** Site → number of its mark, from 0. Sites of one statement share one. */
   readonly of: ReadonlyMap<string, number>
 }
+
+/** What marks are called: no name of anybody's. */
+const MARK = '$reached'
 
 /** What is executed as a whole or not at all: a statement, or an operand. */
 interface Point {
@@ -45,7 +48,7 @@ export function markSites(files: Readonly<Record<string, string>>, sites: readon
       const number = numbers.get(point)
       if (number !== undefined) edits.push(...insertions(file, point, number))
     }
-    edits.push(...importInto(module, 'reached', ANNOTATIONS_MODULE))
+    edits.push(importAs(module, 'reached', ANNOTATIONS_MODULE, MARK))
   }
   if (next > MAX_MARKS) throw new RangeError(`${next} places are to be marked, and a kernel has at most ${MAX_MARKS} marks`)
   return { edits, of }
@@ -53,9 +56,9 @@ export function markSites(files: Readonly<Record<string, string>>, sites: readon
 
 function insertions(file: string, { start, end, is }: Point, number: number): Edit[] {
   const at = (offset: number, text: string): Edit => ({ file, start: offset, end: offset, text })
-  if (is === 'in a list') return [at(start, `reached(${number}); `)]
-  if (is === 'alone') return [at(start, `{ reached(${number}); `), at(end, ' }')]
-  return [at(start, `(reached(${number}) && (`), at(end, '))')]
+  if (is === 'in a list') return [at(start, `${MARK}(${number}); `)]
+  if (is === 'alone') return [at(start, `{ ${MARK}(${number}); `), at(end, ' }')]
+  return [at(start, `(${MARK}(${number}) && (`), at(end, '))')]
 }
 
 function pointsOf(module: Module): Point[] {
@@ -71,12 +74,16 @@ function pointsOf(module: Module): Point[] {
   return points
 }
 
+const LOOPS: readonly string[] = ['ForStatement', 'WhileStatement', 'DoWhileStatement']
+
 function kindOf(node: Node, parent: Node): Point['is'] | null {
   if (parent.type === 'LogicalExpression') return parent.right === node ? 'operand' : null
   if (parent.type === 'ConditionalExpression') return parent.test === node ? null : 'operand'
+  if (parent.type === 'DoWhileStatement' && parent.test === node) return 'operand'
+  if (parent.type === 'ForStatement' && parent.update === node) return 'operand'
   if (parent.type === 'BlockStatement') return 'in a list'
   if (parent.type === 'SwitchCase') return parent.test === node ? null : 'in a list'
   if (node.type === 'BlockStatement') return null
   if (parent.type === 'IfStatement') return parent.test === node ? null : 'alone'
-  return 'body' in parent && parent.body === node && parent.type !== 'LabeledStatement' && /Statement$/.test(node.type) ? 'alone' : null
+  return LOOPS.includes(parent.type) && 'body' in parent && parent.body === node ? 'alone' : null
 }

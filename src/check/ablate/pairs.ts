@@ -268,7 +268,7 @@ function pairChange(kernel: KernelText, fn: FunctionText, call: Call, pair: Pair
  * out is a quiescent state. So each statement of the section that can step is followed by one.
  */
 function quiescentStates(kernel: KernelText, fn: FunctionText, begin: Call, ends: readonly Call[]): Edit[] {
-  const edits: Edit[] = []
+  const statements = new Set<Node>()
   const last = Math.max(...ends.map((end) => end.node.start))
   const skipped = new Set<Node>([begin.node, ...ends.map((end) => end.node)])
   // A section that is only entered under a condition is only missed under it.
@@ -278,9 +278,10 @@ function quiescentStates(kernel: KernelText, fn: FunctionText, begin: Call, ends
     if (node.start < begin.node.start || node.start > last || skipped.has(node)) continue
     if (!callSteps(kernel.program.resolve, fn.module, node)) continue
     const statement = enclosingStatement(kernel, node)
-    if (statement === null) continue
-    edits.push({ file: fn.module.source.path, start: statement.end, end: statement.end, text: `; ${guard}setContext(Mode.kernel)` })
+    if (statement !== null) statements.add(statement)
   }
+  const file = fn.module.source.path
+  const edits = [...statements].map(({ end }): Edit => ({ file, start: end, end, text: `; ${guard}setContext(Mode.kernel)` }))
   return edits.length === 0 ? [] : [...edits, ...imported(fn, 'setContext', ENTRY), ...imported(fn, 'Mode', ENTRY)]
 }
 

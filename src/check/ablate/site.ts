@@ -87,9 +87,11 @@ export function edited(files: Readonly<Record<string, string>>, edits: readonly 
   for (const { file, start, end, text } of edits) {
     if (start !== end) continue
     // Two changes of one file may need the same import.
-    const key = `${file} ${text}`
-    if (text.startsWith('import ') && imports.has(key)) continue
-    imports.add(key)
+    if (text.startsWith('import ')) {
+      const key = `${file} ${text}`
+      if (imports.has(key)) continue
+      imports.add(key)
+    }
     textOf(file).appendLeft(start, text)
   }
   return Object.fromEntries([...texts].map(([file, text]) => [file, text.toString()]))

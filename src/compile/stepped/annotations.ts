@@ -1,4 +1,5 @@
-// Annotations in the stepped build: same names as the native file, handed to the observer with their place.
+// Annotations in the stepped build: same names as the native file, handed to the observer with their place. Marks are noted here,
+// also while code runs again: whoever reads them has seen it run before.
 import { marks, observer } from './announce.ts'
 import { Op } from './ops.ts'
 

@@ -1,20 +1,18 @@
 // Ablation: each synchronising site that a scenario executes is changed by itself, and the scenarios are checked again. A
 // site without which something goes wrong is load-bearing; one that no scenario misses is either unneeded there or a gap in
 // the scenarios.
-import { type AblationSite, ablate, type Edit, edited, findSites, markSites, readKernelFiles } from '../../check/ablate/index.ts'
+import { type AblationSite, ablate, edited, findSites, markSites, readKernelFiles } from '../../check/ablate/index.ts'
 import { designTexts, readDesignFile } from '../../compile/design-file.ts'
 import type { Scenario } from '../scenario.ts'
 import { inOrder, isAbout, type KillRecord, openKillRecord } from './ablation-order.ts'
+import { FIRST_BOUND, note, nothingSeen, type Round, roundsAlone, roundsOfMany, type Seen, type Tried } from './ablation-rounds.ts'
 import { type Cell, cellName, cellsOf, type Wanted } from './cells.ts'
 import { type Pool, WORKER_BROKE, WORKER_SILENT, type WorkerError } from './pool.ts'
-import type { CellName, CoverageQuestion, SentOptions, Trial } from './question.ts'
+import type { CoverageQuestion, SentOptions, Trial } from './question.ts'
 import { builtWith, KERNEL_SOURCE } from './variant.ts'
 
 /** Detectors of bookkeeping: rules about how code is written, which do not count as noticing. */
 export const BOOKKEEPING: readonly string[] = Object.freeze(['unbalanced', 'lock-order'])
-
-/** Preemptions up to which every scenario that executes a site is searched, before any is searched to the end. */
-export const FIRST_BOUND = 1
 
 /** What is known of a site. */
 export type AblationVerdict =
@@ -48,19 +46,11 @@ export interface AblationOptions {
   readonly jobs: number
   /** Milliseconds that the check of one cell may take. */
   readonly time: number
-  /** Milliseconds that one site may take. */
+  /** Milliseconds that the searches of one site to the end may take; all of its searches may take four times that. */
   readonly siteTime: number
   /** Values of the axes on which scenarios are tried, where they are expected to be safe; their own if left out. */
   readonly wanted?: Wanted
   readonly onProgress?: (what: string, done: number, total: number) => void
-}
-
-/** A cell, how to ask for it, how long it takes to run through, and whether that is the whole of it. */
-interface Tried {
-  readonly cell: Cell
-  readonly name: CellName
-  readonly milliseconds: number
-  readonly small: boolean
 }
 
 /** A cell and the sites that it executes. */
@@ -89,10 +79,10 @@ export function designSites(design: string): SitesOfFiles {
 
 /**
  * The cells on which sites are tried: each scenario on its designs, architectures and freeing policies, as far as it is safe there;
- * where it names none, on every design on x86_64 and on one design elsewhere. Those of a design of the user's (`own`): on x86_64.
+ * where it names none, on every design on x86_64 and on one design elsewhere. Those of a design of the user's: on x86_64.
  */
-function cellsOfAblation(scenarios: readonly Scenario[], { design, wanted }: AblationOptions): readonly Tried[] {
-  return cellsOf(scenarios, design === undefined ? wanted : { archs: ['x86_64'], ...wanted, designs: [design] })
+function cellsOfAblation(scenarios: readonly Scenario[], { design: own, wanted }: AblationOptions): readonly Tried[] {
+  return cellsOf(scenarios, own === undefined ? wanted : { archs: ['x86_64'], ...wanted, designs: [own] })
     .filter(({ expected, scenario, combination: { design, arch } }) => {
       const named = scenario.designs !== undefined || scenario.archs !== undefined
       return expected === 'safe' && (named || arch === 'x86_64' || design === 'vma-lock')
@@ -119,7 +109,7 @@ export async function ablateSites(
   const { jobs, onProgress } = options
   const all = cellsOfAblation(scenarios, options)
   const record = openKillRecord()
-  const lanes = sites.length < jobs ? jobs : 1
+  const lanes = Math.max(1, Math.floor(jobs / sites.length))
   const results = new Map<string, Ablated>()
   const few = sites.length <= FEW
   const work: Work = { files, pool, options, record, lanes, ...(few && onProgress !== undefined ? { onCell: onProgress } : {}) }
@@ -127,7 +117,7 @@ export async function ablateSites(
   await inTurns(sites, jobs, async (site) => {
     const about = (one: Tried): boolean => isAbout(one.cell.scenario, site, files)
     const rounds = few ? roundsAlone(all, about) : roundsOfMany(covered.filter((one) => one.sites.has(site.id) || about(one)))
-    const result = await ablateSite(site, few ? markSites(files, [site]).edits : [], rounds, work)
+    const result = await ablateSite(site, rounds, work)
     results.set(site.id, result)
     onProgress?.(`${site.id}: ${result.verdict}`, results.size, sites.length)
   })
@@ -163,44 +153,12 @@ async function coverage(
   let done = 0
   return Promise.all(
     cells.map(async (one) => {
-      const { marks, ...rest } = await pool.ask({ kind: 'coverage', cell: one.name, kernel })
+      const { marks, cut, ...rest } = await pool.ask({ kind: 'coverage', cell: one.name, kernel })
       onProgress?.('learning what the scenarios execute', ++done, cells.length)
-      return { ...one, ...rest, sites: new Set(sites.filter(({ id }) => marks.includes(of.get(id) as number)).map(({ id }) => id)) }
+      const executed = sites.filter(({ id }) => cut || marks.includes(of.get(id) as number))
+      return { ...one, ...rest, sites: new Set(executed.map(({ id }) => id)) }
     }),
   )
-}
-
-/** Searches of some cells with a changed kernel. */
-interface Round {
-  readonly how: 'quick' | 'to the end'
-  /** Given which of them may execute the place, as far as rounds before have shown that they do not. */
-  readonly cells: (may: (one: Tried) => boolean) => readonly Tried[]
-  /** How much of a site's time it may take, from the beginning of the first round on; and how much it has in any case. */
-  readonly until: number
-  readonly atLeast: number
-}
-
-/** Quickly means all of it, unless something goes round for ever: what that round says is said of all cells. */
-const QUICK = { how: 'quick', until: 4, atLeast: 0 } as const
-/** Begins with the scenarios that are about the place, so that it has some time in any case. */
-const TO_THE_END = { how: 'to the end', until: 1, atLeast: 0.5 } as const
-
-/** Few preemptions find most of what can be found; only who survives that on all cells is worth a search of the rest to the end. */
-function roundsOfMany(through: readonly Tried[]): Round[] {
-  return [
-    { ...QUICK, cells: () => through },
-    { ...TO_THE_END, cells: () => through },
-  ]
-}
-
-/** Who asks for one place waits for the answer: those that are about it are asked first, to the end. */
-function roundsAlone(all: readonly Tried[], about: (one: Tried) => boolean): Round[] {
-  const near = all.filter(about)
-  return [
-    { ...TO_THE_END, until: 0.5, cells: () => near },
-    { ...QUICK, cells: () => all },
-    { ...TO_THE_END, cells: (may) => all.filter((one) => may(one) || near.includes(one)) },
-  ]
 }
 
 interface Work {
@@ -214,59 +172,61 @@ interface Work {
   readonly onCell?: (what: string, done: number, total: number) => void
 }
 
-/** Changes `site`, with `marks` in it, and checks cells in `rounds`, until one notices. */
-async function ablateSite(site: AblationSite, marks: readonly Edit[], rounds: readonly Round[], work: Work): Promise<Ablated> {
+/** Changes `site` and checks cells in `rounds`, until one notices. */
+async function ablateSite(site: AblationSite, rounds: readonly Round[], work: Work): Promise<Ablated> {
   const started = performance.now()
   const { siteTime, time } = work.options
   const { variants, ...plain } = site
-  const searches = variants.map((): Searches => ({ bounded: new Set(), proved: new Set() }))
-  const executed = new Set<Cell>()
+  const known = new Map<Cell, Seen>()
+  const seen = ({ cell }: Tried): Seen => {
+    const found = known.get(cell) ?? nothingSeen(variants.length)
+    known.set(cell, found)
+    return found
+  }
   let through: readonly Tried[] = []
-  const fewest = (of: keyof Searches): number =>
-    searches.length === 0 ? 0 : Math.min(...searches.map((one) => through.filter(({ cell }) => one[of].has(cell)).length))
+  const searchedTo = (far: readonly Seen['searched'][number][]): number =>
+    variants.length === 0 ? 0 : through.filter((one) => seen(one).searched.every((how) => far.includes(how))).length
   const end = (verdict: AblationVerdict, killer: Ablated['killer'] = null): Ablated => ({
     site: plain,
     verdict,
     killer,
     executed: through.length,
-    bounded: fewest('bounded'),
-    proved: fewest('proved'),
+    bounded: searchedTo(['bounded', 'proved']),
+    proved: searchedTo(['proved']),
     milliseconds: performance.now() - started,
   })
   if (site.status === 'undecided under SC') return end('undecided under SC')
   if (site.status === 'unpaired') return end('not ablatable')
+  const marks = markSites(work.files, [site]).edits
   for (const round of rounds) {
-    through = round.cells(({ cell }) => executed.has(cell) || searches.some(({ bounded }) => !bounded.has(cell)))
-    let begun = 0
-    const onNext = (): void => work.onCell?.(`${site.id}, ${round.how}`, ++begun, through.length * searches.length)
-    for (const [variant, found] of searches.entries()) {
-      const cells = inOrder(site, through, work.files, work.record).filter(({ cell }) => !found.proved.has(cell))
-      const left = Math.max(siteTime * round.until - (performance.now() - started), siteTime * round.atLeast)
+    through = round.cells(seen)
+    const far = round.how === 'quick' ? ['bounded', 'proved'] : ['proved']
+    for (const [variant, { name }] of variants.entries()) {
+      const open = through.filter((one) => !far.includes(seen(one).searched[variant] as string))
+      const ordered = inOrder(site, open, work.files, work.record)
+      // Who took too long once does so again.
+      const cells = [...ordered.filter((one) => !seen(one).gaveUp[variant]), ...ordered.filter((one) => seen(one).gaveUp[variant])]
+      const elapsed = performance.now() - started
+      const left = Math.max(siteTime * round.until - elapsed, (siteTime * round.atLeast) / variants.length)
+      let begun = 0
+      const onNext = (): void => work.onCell?.(`${site.id}${name === '' ? '' : ` ${name}`}, ${round.how}`, ++begun, cells.length)
       const asked = cells.map((one) => ({ ...one, options: howTo(one, round, time) }))
       const { refused, silent, tried } = await tryChanged(ablate(work.files, site, variant, marks), asked, left, onNext, work)
       if (refused) return end('not ablatable')
-      for (const { cell, trial } of tried) {
+      for (const { of, trial } of tried) {
         if (trial.verdict === 'violation') {
-          work.record.noticed(site, cell.scenario.name)
-          return end('load-bearing', { cell: cellName(cell), message: trial.message, path: trial.path })
+          work.record.noticed(site, of.cell.scenario.name)
+          return end('load-bearing', { cell: cellName(of.cell), message: trial.message, path: trial.path })
         }
-        if (trial.executed) executed.add(cell)
-        if (trial.verdict === 'proved') found.proved.add(cell)
-        if (trial.verdict === 'proved' || (trial.preemptions ?? -1) >= FIRST_BOUND) found.bounded.add(cell)
+        note(seen(of), variant, round, trial)
       }
       // Perhaps it goes round for ever, perhaps the machine was busy with something else: that is not noticing.
       if (silent !== null) return end('went silent', { cell: cellName(silent.cell), message: silent.message, path: [] })
     }
   }
   if (through.length === 0) return end('not executed')
-  if (fewest('proved') === through.length) return end('survived exhaustively')
-  return end(fewest('bounded') === through.length ? 'survived up to k preemptions' : 'out of time')
-}
-
-/** Cells on which a changed kernel was searched up to the first bound, and to the end. */
-interface Searches {
-  readonly bounded: Set<Cell>
-  readonly proved: Set<Cell>
+  if (searchedTo(['proved']) === through.length) return end('survived exhaustively')
+  return end(searchedTo(['bounded', 'proved']) === through.length ? 'survived up to k preemptions' : 'out of time')
 }
 
 /** How a cell is searched: in a quick round to the end only where that is known to be quick. */
@@ -279,7 +239,7 @@ interface Outcome {
   readonly refused: boolean
   /** The cell about which nothing was heard any more. */
   readonly silent: { readonly cell: Cell; readonly message: string } | null
-  readonly tried: readonly { readonly cell: Cell; readonly trial: Trial }[]
+  readonly tried: readonly { readonly of: Tried; readonly trial: Trial }[]
 }
 
 const NOTHING: Outcome = Object.freeze({ refused: false, silent: null, tried: [] })
@@ -293,13 +253,14 @@ async function tryChanged(
   { pool, lanes, options: { design } }: Work,
 ): Promise<Outcome> {
   const stop = new Int32Array(new SharedArrayBuffer(4))
+  const deadline = Date.now() + milliseconds
   const outcomes = await Promise.all(
     Array.from({ length: Math.min(lanes, cells.length) }, async (_, lane): Promise<Outcome> => {
       const mine = cells.filter((_, at) => at % lanes === lane)
       try {
         const asked = mine.map(({ name, options }) => ({ cell: name, options }))
-        const trials = await pool.ask({ kind: 'trials', files, design, cells: asked, milliseconds, stop }, undefined, onNext)
-        return { ...NOTHING, tried: trials.map((trial, at) => ({ cell: (mine[at] as Tried).cell, trial })) }
+        const trials = await pool.ask({ kind: 'trials', files, design, cells: asked, deadline, stop }, undefined, onNext)
+        return { ...NOTHING, tried: trials.map((trial, at) => ({ of: mine[at] as Tried, trial })) }
       } catch (error) {
         const kind = error instanceof Error ? error.name : ''
         if (kind === 'SourceRefused') return { ...NOTHING, refused: true }

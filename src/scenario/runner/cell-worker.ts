@@ -47,16 +47,20 @@ function marked({ kernel }: CoverageQuestion): Promise<Tree> {
 }
 
 /** Tries a changed kernel on one cell after the other, until one notices. Throws `SourceRefused`. */
-async function trials({ files, design, cells, milliseconds, stop }: TrialsQuestion): Promise<Trial[]> {
-  const end = performance.now() + milliseconds
+async function trials({ files, design, cells, deadline, stop }: TrialsQuestion): Promise<Trial[]> {
   const tree = await (design === undefined ? openTree(builtWith(files, true)) : treeWithDesign(design, files))
   const onProgress = sayNowAndThen()
   const found: Trial[] = []
   for (const { cell: name, options } of cells) {
     const started = performance.now()
-    if (started > end || Atomics.load(stop, 0) !== 0) break
+    const left = deadline - Date.now()
+    if (left <= 0 || Atomics.load(stop, 0) !== 0) break
     say({ kind: 'next' })
-    const trial = await tryOn(await cellNamed(name), tree, { ...options, onProgress })
+    const trial = await tryOn(await cellNamed(name), tree, {
+      ...options,
+      milliseconds: Math.min(options.milliseconds ?? left, left),
+      onProgress,
+    })
     found.push({ ...trial, milliseconds: performance.now() - started })
     if (trial.verdict === 'violation') {
       Atomics.store(stop, 0, 1)

@@ -26,8 +26,8 @@ export interface TrialsQuestion {
   /** Where they are those of a design of the user's: its file. */
   readonly design?: string | undefined
   readonly cells: readonly { readonly cell: CellName; readonly options: SentOptions }[]
-  /** Milliseconds after which no further cell is begun. */
-  readonly milliseconds: number
+  /** When the time is over, by `Date.now()`: no cell is begun or goes on. */
+  readonly deadline: number
   /** One word in shared memory: once it is not 0 no further cell is begun. */
   readonly stop: Int32Array
 }
