@@ -1,6 +1,7 @@
 // What detectors remember: equal where nothing was seen that they may still judge by, different where it was.
 import { beforeAll, expect, it } from 'vitest'
-import { createDetectors } from '../../../src/check/detect/index.ts'
+import { createDetectors, type DetectorOptions } from '../../../src/check/detect/index.ts'
+import type { Machine } from '../../../src/check/index.ts'
 import { Op } from '../../../src/compile/stepped/ops.ts'
 import { Kind } from '../../../src/kernel/machine/annotations.ts'
 import { Mode } from '../../../src/kernel/machine/entry.ts'
@@ -16,13 +17,10 @@ beforeAll(async () => {
 const OBJECT = SCRATCH + 64
 type Told = (watch: ReturnType<typeof createDetectors>) => void
 
-const digestOf = (...told: Told[]): string => digestOfA(Kind.slab, ...told)
-
-function digestOfA(kind: number, ...told: Told[]): string {
-  const machine = tiny.machine(2)
-  machine.words[SCRATCH] = OBJECT
-  const watch = createDetectors(machine)
-  watch.note(0, Op.allocated, OBJECT, 8, kind, 0)
+/** The digest of what was told of an execution on `machine`. */
+function digestOn(machine: Machine, told: readonly Told[], options: DetectorOptions = {}, before: Told = () => {}): string {
+  const watch = createDetectors(machine, options)
+  before(watch)
   watch.snapshot()
   watch.reset()
   for (const one of told) one(watch)
@@ -35,6 +33,14 @@ function digestOfA(kind: number, ...told: Told[]): string {
   expect([...fresh]).toEqual([0, 0])
   return into.join()
 }
+
+/** With an object of `kind` that a word points to. */
+function digestWith(kind: number, told: readonly Told[]): string {
+  const machine = tiny.machine(2)
+  machine.words[SCRATCH] = OBJECT
+  return digestOn(machine, told, {}, (watch) => watch.note(0, Op.allocated, OBJECT, 8, kind, 0))
+}
+const digestOf = (...told: Told[]): string => digestWith(Kind.slab, told)
 const finds: Told = (watch) => watch.step(0, Op.readOnce, SCRATCH, 0, 0, OBJECT, OBJECT, 0)
 const replaces: Told = (watch) => {
   watch.note(1, Op.freed, OBJECT, 8, Kind.slab, 0)
@@ -59,7 +65,7 @@ it('has nothing of what an agent has freed itself: whatever is there is not what
   }
   const section: Told = (watch) => watch.note(0, Op.rcuReadEnter, 0, 0, 0, 0)
   const walks: Told = (watch) => watch.step(0, Op.readOnce, OBJECT + 1, 0, 0, 0, 0, 0)
-  const digest = (...told: Told[]): string => digestOfA(Kind.table, section, ...told)
+  const digest = (...told: Told[]): string => digestWith(Kind.table, [section, ...told])
   expect(digest(walks, replacesItself)).toBe(digest(replacesItself))
   expect(digest(replacesItself, walks)).not.toBe(digest(replacesItself))
 })
@@ -67,14 +73,11 @@ it('has nothing of what an agent has freed itself: whatever is there is not what
 it('has in which mode a call began', () => {
   const digest = (mode: number): string => {
     const machine = tiny.machine(2)
-    const watch = createDetectors(machine)
-    watch.snapshot()
-    watch.reset()
-    machine.words[cpuWord(0, Cpu.context)] = mode
-    watch.callBegins(0, 0)
-    const into = new Int32Array(2)
-    watch.digest(into)
-    return into.join()
+    const begins: Told = (watch) => {
+      machine.words[cpuWord(0, Cpu.context)] = mode
+      watch.callBegins(0, 0)
+    }
+    return digestOn(machine, [begins])
   }
   expect(digest(Mode.kernel)).toBe(NOTHING)
   expect(digest(Mode.user)).not.toBe(NOTHING)
@@ -82,15 +85,7 @@ it('has in which mode a call began', () => {
 
 it('has which call returned before which began, also with nothing in between', () => {
   const calls = [[{ name: 'munmap', mm: 0, start: 1, pages: 1 }], [{ name: 'munmap', mm: 0, start: 5, pages: 1 }]]
-  const digest = (...told: Told[]): string => {
-    const watch = createDetectors(tiny.machine(2), { calls: () => calls })
-    watch.snapshot()
-    watch.reset()
-    for (const one of told) one(watch)
-    const into = new Int32Array(2)
-    watch.digest(into)
-    return into.join()
-  }
+  const digest = (...told: Told[]): string => digestOn(tiny.machine(2), told, { calls: () => calls })
   const [first, then]: Told[] = [(watch) => watch.callReturns(0, 0, 0), (watch) => watch.callBegins(1, 0)] as [Told, Told]
   const begins: Told = (watch) => watch.callBegins(0, 0)
   const steps: Told = (watch) => watch.step(0, Op.readOnce, SCRATCH, 0, 0, 0, 0, 0)
@@ -104,17 +99,10 @@ it('has which entries a TLB got before a munmap returned', async () => {
   const { machine } = await wholeMachine(tiny.tree, 'x86_64', 'mmap-lock', 2, { geometry: 'small' })
   const entry = machine.areas + Cpu.tlb
   machine.words[entry + TlbEntry.read] = PAGE + 1
-  const digest = (...told: Told[]): string => {
-    const watch = createDetectors(machine, { calls: () => [[], [{ name: 'munmap', mm: 0, start: PAGE, pages: 1 }]] })
-    watch.snapshot()
-    watch.reset()
-    for (const one of told) one(watch)
-    // So that nobody can race with the plain store.
-    watch.step(0, Op.writeOnce, machine.areas + Cpu.out0, 0, 0, 0, 0, 0)
-    const into = new Int32Array(2)
-    watch.digest(into)
-    return into.join()
-  }
+  // So that nobody can race with the plain store.
+  const publishes: Told = (watch) => watch.step(0, Op.writeOnce, machine.areas + Cpu.out0, 0, 0, 0, 0, 0)
+  const calls = [[], [{ name: 'munmap', mm: 0, start: PAGE, pages: 1 }]]
+  const digest = (...told: Told[]): string => digestOn(machine, [...told, publishes], { calls: () => calls })
   const fills: Told = (watch) => watch.plain(0, Op.store, entry + TlbEntry.frame, 0, 0, 0)
   const begins: Told = (watch) => {
     watch.callBegins(1, 0)
@@ -145,16 +133,7 @@ it('has locks, sections and unpublished plain accesses, whatever their order', (
 
 it('has a read of one half, and what the value has been since', () => {
   const [low, high] = [SCRATCH + 16, SCRATCH + 17]
-  const digest = (...told: Told[]): string => {
-    const machine = tiny.machine(2)
-    const watch = createDetectors(machine, { pairs: [{ low, high }] })
-    watch.snapshot()
-    watch.reset()
-    for (const one of told) one(watch)
-    const into = new Int32Array(2)
-    watch.digest(into)
-    return into.join()
-  }
+  const digest = (...told: Told[]): string => digestOn(tiny.machine(2), told, { pairs: [{ low, high }] })
   const reads: Told = (watch) => watch.step(0, Op.readOnce, low, 0, 0, 0, 0, 0)
   const elsewhere: Told = (watch) => watch.step(0, Op.readOnce, SCRATCH, 0, 0, 0, 0, 0)
   const stores: Told = (watch) => {
