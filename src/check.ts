@@ -13,15 +13,16 @@ import { ScenarioError } from './scenario/runner/errors.ts'
 import type { Scenario } from './scenario/scenario.ts'
 
 // What calls are given: bits and names of the kernel, so that a scenario need not import TypeScript.
+export { Cache } from './kernel/memory/slab.ts'
 export { Access } from './kernel/pagetable/tlb.ts'
 export { SmapsWalk } from './kernel/proc/smaps.ts'
 export { Advice } from './kernel/syscall/madvise.ts'
 export { Placement } from './kernel/syscall/mmap.ts'
 export { Remap } from './kernel/syscall/mremap.ts'
-export { Vm } from './kernel/vma/vma.ts'
+export { Vm, Vma } from './kernel/vma/vma.ts'
 export type { Combination } from './scenario/runner/axes.ts'
 export type { Call, Calls } from './scenario/runner/calls.ts'
-export { READ_ONLY, READ_WRITE, SHARED } from './scenario/runner/calls.ts'
+export { mayLackMemory, READ_ONLY, READ_WRITE, SHARED } from './scenario/runner/calls.ts'
 export { ScenarioError } from './scenario/runner/errors.ts'
 export type { Stage } from './scenario/runner/stage.ts'
 export { type Expectation, type Play, type Scenario, scenario, type Variant } from './scenario/scenario.ts'
@@ -58,10 +59,17 @@ export async function check(what: Scenario | string, options: CheckLibraryOption
   return { ...report, asExpected, counterexample: explained === null ? '' : counterexampleColumns(explained.counterexample).join('\n') }
 }
 
-/** Runs one execution of a scenario along `path`. Returns what is wrong at its end, or ''. Throws where the path does not fit. */
-export function replayScenario(what: Scenario | string, combination: Partial<Combination>, path: Path): Promise<string> {
-  const { scenario, variant } = typeof what === 'string' ? find(what) : { scenario: what, variant: null }
-  return replayPath(cellOf(scenario, combination, variant), path)
+/**
+ * Runs one execution of a scenario (or of its broken variant `variant`) along `path`. Returns what is wrong at its end, or ''. Throws where
+ * the path does not fit.
+ */
+export function replayScenario(
+  what: Scenario | string,
+  { variant = null, ...combination }: Partial<Combination> & { readonly variant?: string | null },
+  path: Path,
+): Promise<string> {
+  const found = typeof what === 'string' ? find(what) : { scenario: what, variant: null }
+  return replayPath(cellOf(found.scenario, combination, found.variant ?? variant), path)
 }
 
 function given(combination: { readonly [K in keyof Combination]: string | undefined }): Partial<Combination> {

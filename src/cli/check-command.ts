@@ -235,7 +235,13 @@ function sayOne(cell: Cell, result: CheckResult, explained: Explanation | null, 
   }
   if (explained === null && options.save !== undefined) say([`nothing is kept in ${options.save}: there is no violation`])
   if (result.expected !== null)
-    say([result.asExpected ? `as expected: ${result.expected}` : colours.red(`not as expected: ${result.expected} is expected`)])
+    say([result.asExpected ? `as expected: ${result.expected}` : colours.red(`not as expected: ${otherwise(result, cell)}`)])
+}
+
+/** What was expected, and of a violation of another kind the message that the pattern was tried on, without names. */
+function otherwise({ expected, report }: CheckResult, cell: Cell): string {
+  if (report.verdict !== 'violation' || cell.expected === null || cell.expected === 'safe') return `${expected} is expected`
+  return `the message was to match ${cell.expected.unsafe}, and is: ${report.message}`
 }
 
 async function replay(path: string, known: readonly Scenario[], options: CheckCommandOptions, version: string): Promise<number> {

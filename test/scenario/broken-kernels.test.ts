@@ -3,7 +3,7 @@
 import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
 import { explore, replay } from '../../src/check/explore/index.ts'
-import { type Call, check, type Scenario, type Stage, scenario } from '../../src/check.ts'
+import { type Call, check, replayScenario, type Scenario, ScenarioError, type Stage, scenario } from '../../src/check.ts'
 import { cellOf } from '../../src/scenario/runner/check.ts'
 import { rehearse } from '../../src/scenario/runner/rehearse.ts'
 
@@ -44,6 +44,32 @@ async function messageOf(from: string, to: string): Promise<string> {
 }
 
 describe('a kernel', () => {
+  it.each([
+    ['syscall/munmap.ts', '  store(mm + Mm.mapCount, load(mm + Mm.mapCount) - count)\n', '1 VMAs are counted, there are 0'],
+    ['syscall/munmap.ts', '  store(mm + Mm.totalVm, load(mm + Mm.totalVm) - pages)\n', 'total_vm is 1 pages, the VMAs have 0'],
+    ['pagetable/mmu-gather.ts', '  atomicAdd(mm + Mm.tlbFlushPending, -1)\n', '1 gathers were begun and not finished'],
+  ])('that miscounts, in %s, is told so: %s', async (file, from, what) => {
+    const counts = brokenKernel({ file, from, to: '\n' }, (mm, page) => [[mm.munmap(page, 1)]])
+    expect((await check(counts)).verdict).toBe('proved')
+    const { message, path } = await check(counts, { variant: 'so' })
+    expect(message).toMatch(new RegExp(`^counters of mm 0x\\w+: ${what}$`))
+    // The kernel that ships counts right along the same path.
+    expect(await replayScenario(counts, { variant: 'so' }, path)).toBe(message)
+    expect(await replayScenario(counts, {}, path)).toBe('')
+  })
+
+  it('of which nothing is left to check, because an edit names no file or is no kernel code, is a mistake of the scenario', async () => {
+    const calls = (mm: ReturnType<Stage['newMm']>, page: number): readonly Call[][] => [[mm.munmap(page, 1)]]
+    const on = { variant: 'so' } as const
+    await expect(check(brokenKernel({ file: 'mm/tlb.ts', from: 'x', to: 'y' }, calls), on)).rejects.toThrow(
+      new ScenarioError('variant so: the kernel has no file mm/tlb.ts (names are as in src/kernel, like syscall/munmap.ts)'),
+    )
+    const unknown = { file: 'syscall/munmap.ts', from: 'store(mm + Mm.totalVm,', to: 'store(nothing + Mm.totalVm,' }
+    await expect(check(brokenKernel(unknown, calls), on)).rejects.toThrow(
+      /^variant so: what its edits make of the kernel is refused: .*munmap\.ts/,
+    )
+  })
+
   it('that hangs when the address space exits is a deadlock', async () => {
     expect(await messageOf('  design.vmaAttach(copy)\n  if (vma', '  if (vma')).toMatch(
       /^deadlock: CPU 0 at enterLocked .* sleeps on word 0x\w+ and nobody wakes it, when all calls have returned and the address spaces exit$/,

@@ -1,7 +1,7 @@
 // `gracewalk/check`, the library, and what a verdict of it may say.
 import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
-import { check, replayScenario, ScenarioError, scenario, scenarios } from '../../src/check.ts'
+import { check, replayScenario, type Scenario, ScenarioError, scenario, scenarios } from '../../src/check.ts'
 import { AXES } from '../../src/scenario/runner/axes.ts'
 
 const ON = { design: 'vma-lock', arch: 'x86_64' }
@@ -44,6 +44,19 @@ describe('check', () => {
     expect(await replayScenario(mine, ON, result.path)).toBe('the write failed')
     // A path that cannot be followed is refused.
     await expect(replayScenario(mine, ON, [1, 1_000_000])).rejects.toThrow()
+  })
+
+  it('holds a call that is no program for a mistake, not for a violation', async () => {
+    const mistaken = { ...writeBesideMunmap(true), expect: { unsafe: /./ } as const }
+    const throws: Scenario = {
+      ...mistaken,
+      setUp: async (stage) => {
+        const { calls } = await mistaken.setUp(stage)
+        const typo = stage.call('typo', () => (stage as unknown as { nope: () => number }).nope())
+        return { calls: [[typo], calls[1] ?? []] }
+      },
+    }
+    await expect(check(throws, ON)).rejects.toThrow(/^scenario write-beside-munmap: a call threw: CPU 0 at .*nope is not a function$/)
   })
 
   it('takes a design of the user’s by its file', async () => {

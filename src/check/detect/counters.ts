@@ -1,5 +1,5 @@
-// Counters at quiescence: what an address space counts as resident and as words of tables against what its page tables hold;
-// and entries that lie in no mapping.
+// Counters at quiescence: what an address space counts as resident and as words of tables against what its page tables hold, VMAs and
+// their pages against its tree, gathers under way against none; and entries that lie in no mapping.
 
 import { ENTRY_WORDS } from '../../kernel/arch/arch.ts'
 import { Inode } from '../../kernel/memory/inode.ts'
@@ -16,7 +16,8 @@ export function countersOf(scene: Scene, mm: number): string {
   const sizes = sizesOf(words)
   const top = sizes.levelBits.length - 1
   const isPage = (level: number): boolean => (level === top ? arch.pgdIsPage : undefined) ?? arch.upperTablesArePages
-  const mappings = mappingsOf(words, mm).map(({ start, end }) => ({ first: realPage(words, start), behind: realPage(words, end - 1) + 1 }))
+  const mapped = mappingsOf(words, mm)
+  const mappings = mapped.map(({ start, end }) => ({ first: realPage(words, start), behind: realPage(words, end - 1) + 1 }))
   const counted = new Array<number>(Object.keys(Rss).length).fill(0)
   let tables = 0
   let stray = ''
@@ -45,6 +46,11 @@ export function countersOf(scene: Scene, mm: number): string {
     for (let cpu = 0; cpu < cpus; cpu++) rss += words[mm + mmWords(cpu) + kind] as number
     if (rss !== counted[kind]) return `rss ${name} is ${rss}, the page tables hold ${counted[kind]}`
   }
+  const [maps, vm, gathers] = [Mm.mapCount, Mm.totalVm, Mm.tlbFlushPending].map((field) => words[mm + field] as number)
+  if (maps !== mapped.length) return `${maps} VMAs are counted, there are ${mapped.length}`
+  const vmPages = mapped.reduce((total, { start, end }) => total + end - start, 0)
+  if (vm !== vmPages) return `total_vm is ${vm} pages, the VMAs have ${vmPages}`
+  if (gathers !== 0) return `${gathers} gathers were begun and not finished`
   const words_ = words[mm + Mm.tableWords] as number
   return words_ === tables ? '' : `${words_} words of page tables are counted, there are ${tables}`
 }

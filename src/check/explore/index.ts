@@ -5,7 +5,7 @@
 //   const report = await exploreJobs({ url, exportName, args }, { jobs: 2 })             // states merged, on two Workers
 //   if (report.verdict === 'violation') replay(model, report.path)        // exactly the same again
 export { type ExploreOptions, explore, exploreJobs, type JobOptions } from './explore.ts'
-export { type KernelScenario, kernelModel } from './kernel-model.ts'
+export { CallThrew, type KernelScenario, kernelModel } from './kernel-model.ts'
 export { WaitsAlone } from './kernel-step.ts'
 export { type Agent, type Litmus, litmus, type Operations } from './litmus.ts'
 export type { IrqOffSection } from './model.ts'

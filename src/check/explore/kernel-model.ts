@@ -57,6 +57,15 @@ export interface KernelScenario {
   readonly remembers?: boolean
 }
 
+/** A call failed in a way in which kernel code does not: who wrote it made a mistake. */
+export class CallThrew extends Error {
+  override readonly name = 'CallThrew'
+
+  constructor(where: string, cause: Error) {
+    super(`${where}: ${cause.message}`, { cause })
+  }
+}
+
 /** Runs a task to its end on a CPU while nobody else runs. Returns its result; throws if it waits for somebody. */
 export type Alone = (cpu: number, task: Task) => unknown
 
@@ -114,6 +123,7 @@ export function kernelModel(scenario: KernelScenario): Model {
     } catch (thrown) {
       if (thrown instanceof BeganOtherwise) throw thrown
       stopWriting(state.memo)
+      if (thrown instanceof TypeError || thrown instanceof ReferenceError) throw new CallThrew(describeAgent(state, agent), thrown)
       error ||= `${describeAgent(state, agent)}: ${thrown instanceof Error ? thrown.message : String(thrown)}`
       state.finished[agent] = 1
       state.running[agent] = 0

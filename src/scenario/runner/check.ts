@@ -12,7 +12,15 @@ import {
   record,
   replayFile,
 } from '../../check/counterexample/index.ts'
-import { type ExploreOptions, type ExploreReport, explore, NothingExplored, type Path, replay } from '../../check/explore/index.ts'
+import {
+  CallThrew,
+  type ExploreOptions,
+  type ExploreReport,
+  explore,
+  NothingExplored,
+  type Path,
+  replay,
+} from '../../check/explore/index.ts'
 import { loadedDesign } from '../../machine/own-design.ts'
 import { type Scenario, unknownValue } from '../scenario.ts'
 import { type Combination, isValue, LISTS, shortCombination, wholeCombination } from './axes.ts'
@@ -73,10 +81,15 @@ export function exploreRehearsal({ cell, model }: Rehearsal, options: CheckOptio
   }
 }
 
-/** A search in which nothing was explored is the scenario's mistake: then says so. Other errors as they are. */
+/** A search in which nothing was explored, and a call that is no program, are the scenario's mistakes: then says so. Other errors as they are. */
 export function nothingRan({ scenario }: Cell, error: unknown): unknown {
-  if (!(error instanceof NothingExplored)) return error
-  return new ScenarioError(`scenario ${scenario.name}: nothing was explored: no call takes a step in shared memory`, { cause: error })
+  const what =
+    error instanceof NothingExplored
+      ? 'nothing was explored: no call takes a step in shared memory'
+      : error instanceof CallThrew
+        ? `a call threw: ${error.message}`
+        : ''
+  return what === '' ? error : new ScenarioError(`scenario ${scenario.name}: ${what}`, { cause: error })
 }
 
 /** The result of `cell` with what came of its exploration. */

@@ -7,6 +7,7 @@ import { openTree, type Tree } from '../../check/index.ts'
 import { readDesignFile, withTexts } from '../../compile/design-file.ts'
 import { loadSteppedDesign } from '../../compile/design-load.ts'
 import type { Site } from '../../compile/sites.ts'
+import { SourceRefused } from '../../compile/source.ts'
 import type { Variant } from '../scenario.ts'
 import { ScenarioError } from './errors.ts'
 import { ownDirectory } from './scratch.ts'
@@ -20,12 +21,20 @@ const STEPPED_KERNEL = fileURLToPath(new URL('../../stepped/kernel', import.meta
 export function editedFiles(variant: Variant): Record<string, string> {
   const files: Record<string, string> = {}
   for (const { file, from, to } of variant.edits) {
-    const text = files[file] ?? readFileSync(join(KERNEL_SOURCE, file), 'utf8')
+    const text = files[file] ?? sourceOf(file, variant)
     const count = text.split(from).length - 1
     if (count !== 1) throw new ScenarioError(`variant ${variant.name}: '${from}' occurs ${count} times in ${file}, not once`)
     files[file] = text.replace(from, () => to)
   }
   return files
+}
+
+function sourceOf(file: string, { name }: Variant): string {
+  try {
+    return readFileSync(join(KERNEL_SOURCE, file), 'utf8')
+  } catch {
+    throw new ScenarioError(`variant ${name}: the kernel has no file ${file} (names are as in src/kernel, like syscall/munmap.ts)`)
+  }
 }
 
 /** Builds a stepped kernel with the files `changed` instead of its own. Returns its directory, for `openTree`. Throws `SourceRefused`. */
@@ -35,9 +44,15 @@ export function builtWith(changed: Readonly<Record<string, string>>, ignoreRules
   return dir
 }
 
-/** A stepped kernel with `variant` in it. */
+/** A stepped kernel with `variant` in it. Throws `ScenarioError` where that is no kernel code. */
 export function brokenTree(variant: Variant): Promise<Tree> {
-  return openTree(builtWith(editedFiles(variant)))
+  const files = editedFiles(variant)
+  try {
+    return openTree(builtWith(files))
+  } catch (error) {
+    if (!(error instanceof SourceRefused)) throw error
+    throw new ScenarioError(`variant ${variant.name}: what its edits make of the kernel is refused: ${error.message}`, { cause: error })
+  }
 }
 
 /** The stepped kernel that ships, which loads the design of the user's in the file `design` with the texts `changed`. */

@@ -112,4 +112,8 @@ it('prints a test that pins a violation', () => {
       expect(await replayScenario('smaps-munmap', { design: 'vma-lock', arch: 'x86_64', freeing: 'immediate' }, path)).toMatch(/use of freed table/)
     })"
   `)
+  // A variant stands apart, for whoever passes a scenario instead of its name.
+  expect(pinningTest({ scenario: 'mine:broken', ...combination, path: [1], failure })).toContain(
+    "replayScenario('mine', { design: 'vma-lock', arch: 'x86_64', freeing: 'immediate', variant: 'broken' }, path)",
+  )
 })
