@@ -1,12 +1,16 @@
-// Sleeping where one must not: inside an RCU section, with interrupts off, under a spinlock, in an interrupt handler.
+// Sleeping where one must not: inside an RCU section, with interrupts off, under a spinlock, in an interrupt handler; and as a CPU that
+// counts as inside the kernel, whose thread answers no IPI while it sleeps.
 import { Op } from '../../compile/stepped/ops.ts'
+import { Mode } from '../../kernel/machine/entry.ts'
 import { agentName, type Detector, hex, place, type Scene } from './scene.ts'
 import type { Held, Sections } from './sections.ts'
 
-/** Watches everything that sleeps or may. */
+const INSIDE = 'inside the kernel (Mode.kernel), where others wait until it answers their IPIs'
+
+/** Watches everything that sleeps or may. A device answers in any case. */
 export function detectAtomicContext(scene: Scene, sections: Sections): Detector {
-  const judge = (agent: number, site: number, what: string): void => {
-    const where = forbids(agent)
+  const judge = (agent: number, site: number, what: string, forbidden = ''): void => {
+    const where = forbids(agent) || forbidden
     if (where === '') return
     scene.report({
       detector: 'sleep-in-atomic',
@@ -29,7 +33,7 @@ export function detectAtomicContext(scene: Scene, sections: Sections): Detector 
   }
   return {
     step: (agent, op, _a, _b, _c, _before, _after, site) => {
-      if (op === Op.futexWait) judge(agent, site, 'sleeps')
+      if (op === Op.futexWait) judge(agent, site, 'sleeps', sections.mode(agent) === Mode.kernel ? INSIDE : '')
       else if (op === Op.blockOnIo) judge(agent, site, 'waits for a device')
     },
     note: (agent, op, _a, _b, _c, site) => {

@@ -34,12 +34,6 @@ const REASONS: readonly Reason[] = [
     why: 'a reader that comes although a writer waits is sent away by the look at the number: the writer only waits longer',
   },
   {
-    file: /^design\/vma-lock\.ts$/,
-    function: /^enterLocked$/,
-    text: /^setContext\(Mode\.outside\)/,
-    why: 'nobody who holds a VMA waits for a grace period: a writer that sleeps in the kernel only holds grace periods up',
-  },
-  {
     file: /^design\/speculative\.ts$/,
     function: /^findAndCopyVma$/,
     operator: /recheck/,
