@@ -184,7 +184,7 @@ export const devicePagesVsSplit = scenario({
           to: '  spinUnlock(inode + Inode.iMmapLock)\n',
         },
       ],
-      unsafe: /leak|no order of the calls|use after free/,
+      unsafe: /total_vm|leak|no order of the calls|use after free/,
       on: { design: 'mmap-lock' },
     },
   ],

@@ -45,7 +45,7 @@ export const dontneedVsDontneed = scenario({
           to: 'import { atomicAdd, load, readOnce, store, thisCpu, writeOnce }',
         },
       ],
-      unsafe: /stale translation: CPU 1|no order of the calls explains/,
+      unsafe: /gathers were begun|stale translation: CPU 1|no order of the calls explains/,
     },
   ],
 })
@@ -82,7 +82,7 @@ export const dontneedVsTwoDontneeds = scenario({
           to: 'import { atomicAdd, load, readOnce, store, thisCpu, writeOnce }',
         },
       ],
-      unsafe: /stale translation: CPU 1|no order of the calls explains/,
+      unsafe: /gathers were begun|stale translation: CPU 1|no order of the calls explains/,
     },
   ],
 })

@@ -56,7 +56,7 @@ export const semaphoreSleeperVsGracePeriod = scenario({
       name: 'asleep-in-the-kernel',
       wrong: 'who goes to sleep does not say that it has left the kernel',
       edits: [{ file: 'sync/rwsem.ts', from: '    setContext(Mode.outside)\n', to: '' }],
-      unsafe: /deadlock|livelock/,
+      unsafe: /sleeps at .* inside the kernel|deadlock|livelock/,
     },
     {
       name: 'awake-outside',
@@ -210,7 +210,7 @@ export const pageWaiterVsGracePeriod = scenario({
           to: '    futexWait(page + Page.flags',
         },
       ],
-      unsafe: /deadlock|livelock/,
+      unsafe: /sleeps at .* inside the kernel|deadlock|livelock/,
     },
     {
       name: 'awake-outside',
