@@ -34,7 +34,7 @@ export async function checkCommand(wanted: readonly string[], options: CheckComm
   const all = own.length > 0 ? own : known
   const cells = wanted.length === 0 ? cellsOf(all, { ...options, variants: options.variants }) : chosen(wanted, known, options)
   const asked = wanted.length === 0 ? all : wanted.flatMap((name) => named(name, known))
-  const leftOut = options.designs?.some(isDesignFile) ? aboutOtherDesigns(asked, options) : []
+  const leftOut = options.designs?.some(isDesignFile) ? aboutOtherDesigns(asked, { ...options, named: wanted.length > 0 }) : []
   const [other] = leftOut
   if (cells.length === 0 && other !== undefined)
     throw new UsageError(
@@ -96,7 +96,7 @@ function chosen(wanted: readonly string[], known: readonly Scenario[], options: 
     const found = named(name, known)
     if (found.length === 0) throw unknown(plain, known)
     const variants = found.flatMap((one) => (one.variants ?? []).map((of) => of.name))
-    if (variant === '*') return cellsOf(found, { ...options, variants: true })
+    if (variant === '*') return cellsOf(found, { ...options, named: true, variants: true })
     if (variant !== undefined && !variants.includes(variant)) {
       throw new UsageError(
         variants.length === 0
@@ -104,7 +104,7 @@ function chosen(wanted: readonly string[], known: readonly Scenario[], options: 
           : `unknown variant '${variant}' of ${plain}${suggestion(variant, variants)}`,
       )
     }
-    return cellsOf(found, { ...options, variants: variant ?? false })
+    return cellsOf(found, { ...options, named: true, variants: variant ?? false })
   })
 }
 

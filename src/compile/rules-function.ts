@@ -176,7 +176,7 @@ function checkCall(module: Module, locals: ReadonlySet<string>, node: Node & { t
     const kind = module.kinds.get(callee.name)
     const known = kind === 'function' || module.imports.has(callee.name)
     if (locals.has(callee.name) || (kind !== undefined && kind !== 'function')) say(node, `an indirect call (of '${callee.name}')`)
-    else if (!known) say(node, `access to '${callee.name}'`)
+    else if (!known) say(node, `access to '${callee.name}', which is neither declared nor imported`)
   } else if (callee.type !== 'MemberExpression' || (designMember(module, callee) === null && !isMath(callee))) {
     say(node, 'an indirect call other than through the design')
   }
@@ -227,5 +227,6 @@ function checkName(
   const kind = module.kinds.get(node.name)
   if (kind === 'function') say(node, `function '${node.name}' as a value`)
   else if (kind === 'table' || kind === 'design-table') say(node, `table '${node.name}' as a value`)
-  else if (kind === undefined && !module.imports.has(node.name)) say(node, `access to '${node.name}'`)
+  else if (kind === undefined && !module.imports.has(node.name))
+    say(node, `access to '${node.name}', which is neither declared nor imported`)
 }

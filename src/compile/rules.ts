@@ -108,7 +108,8 @@ function checkInitialiser(module: Module, init: Node, isDesign: boolean, say: Sa
         const isName =
           (parent?.type === 'MemberExpression' && key === 'property' && !parent.computed) || (parent?.type === 'Property' && key === 'key')
         const isKnown = module.kinds.has(node.name) || module.imports.has(node.name)
-        if (!isName && !isKnown && node.name !== 'Object' && node.name !== 'Math' && !inType(parent)) say(node, `access to '${node.name}'`)
+        if (!isName && !isKnown && node.name !== 'Object' && node.name !== 'Math' && !inType(parent))
+          say(node, `access to '${node.name}', which is neither declared nor imported`)
       } else if (FORBIDDEN[node.type] !== undefined) say(node, FORBIDDEN[node.type] as string)
       return undefined
     },

@@ -88,6 +88,13 @@ describe('--design', () => {
     expect(JSON.parse(json.stdout)).toMatchObject({ asExpected: true, leftOut: ['spinlock-exclusion'] })
   })
 
+  it('asks it by name what vma-lock is asked, too', () => {
+    const { status, stdout } = gracewalk('check', 'fault-vs-reuse-by-other-mm', '--design', './step-3.ts', '--arch', 'x86_64')
+    expect(stdout).toMatch(/^fault-vs-reuse-by-other-mm \[\.\/step-3\.ts, x86_64, rcu-batch\]: proved, under SC$/m)
+    expect(stdout).not.toContain('left out')
+    expect(status).toBe(0)
+  })
+
   it('finds what is wrong with one, in lines of its file, and replays it until the file is another', () => {
     const { status, stdout } = gracewalk(...TWO, '--save', 'race.json')
     expect(status).toBe(1)

@@ -1,5 +1,6 @@
 // The matrix: every scenario on every combination for which its question makes sense, and its broken variants.
 
+import { isDesignFile } from '../../machine/own-design.ts'
 import { type Expectation, expectationOf, type Scenario, type Variant } from '../scenario.ts'
 import { type Combination, combinationText, isUsual, LISTS, shortCombination, USUAL, USUAL_DESIGNS, wholeCombination } from './axes.ts'
 import { ScenarioError } from './errors.ts'
@@ -21,6 +22,8 @@ export interface Wanted {
   readonly indexes?: readonly string[] | undefined
   readonly rcus?: readonly string[] | undefined
   readonly tables?: readonly string[] | undefined
+  /** Whether the scenarios were named: then those that are about `vma-lock` are asked of designs of the user's, too. */
+  readonly named?: boolean
   /** Broken variants: with the scenarios (`true`), none, or only the one of this name. */
   readonly variants?: boolean | string
 }
@@ -86,7 +89,7 @@ export function cellsOf(scenarios: readonly Scenario[], wanted: Wanted = {}): re
     const archs = wanted.archs === undefined ? archsOf(scenario) : (scenario.archs ?? wanted.archs)
     const plain = both(archs, wanted.archs).flatMap((arch) =>
       both(
-        scenario.designs ?? wanted.designs ?? (wanted.archs === undefined ? designsOn(scenario, arch) : USUAL_DESIGNS),
+        designsOf(scenario, wanted) ?? wanted.designs ?? (wanted.archs === undefined ? designsOn(scenario, arch) : USUAL_DESIGNS),
         wanted.designs,
       ).flatMap((design) =>
         open.map((values): Cell => {
@@ -104,9 +107,15 @@ export function cellsOf(scenarios: readonly Scenario[], wanted: Wanted = {}): re
   })
 }
 
+/** The designs of which `scenario` may be asked, where it names any. */
+function designsOf({ designs }: Scenario, { designs: wanted = [], named = false }: Wanted): readonly string[] | undefined {
+  return named && designs?.includes('vma-lock') ? [...designs, ...wanted.filter(isDesignFile)] : designs
+}
+
 /** Those of `scenarios` that name the designs that they are about, none of which is wanted. */
-export function aboutOtherDesigns(scenarios: readonly Scenario[], { designs }: Wanted): readonly Scenario[] {
-  return designs === undefined ? [] : scenarios.filter((one) => one.designs !== undefined && both(one.designs, designs).length === 0)
+export function aboutOtherDesigns(scenarios: readonly Scenario[], wanted: Wanted): readonly Scenario[] {
+  const { designs } = wanted
+  return designs === undefined ? [] : scenarios.filter((one) => both(designsOf(one, wanted) ?? designs, designs).length === 0)
 }
 
 function variantCell(scenario: Scenario, variant: Variant): Cell {
